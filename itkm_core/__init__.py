@@ -1,0 +1,1 @@
+"""The method: torch, numpy and pyarrow, nothing of Ray."""

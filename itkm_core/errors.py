@@ -1,0 +1,35 @@
+"""Errors a user can cause. Each message says what was seen, what was expected and what to change."""
+
+from __future__ import annotations
+
+
+class ItkmError(Exception):
+    """Root of every error a user can cause; the command line prints its message, not a traceback."""
+
+
+class ConfigError(ItkmError):
+    """A configuration value, file or override that cannot be used."""
+
+
+class CorpusError(ItkmError):
+    """A corpus, or a source to build one from, that cannot be used."""
+
+
+class FeatureError(ItkmError):
+    """Features that are missing, repeated, not finite or not of unit norm."""
+
+
+class LabelError(ItkmError):
+    """Pseudo-labels that cannot be made or cannot be learnt from."""
+
+
+class ModelError(ItkmError):
+    """A model or weights that cannot be found or do not fit."""
+
+
+class TrainingError(ItkmError):
+    """Training that cannot go on."""
+
+
+class StorageError(ItkmError):
+    """A place that cannot be read or written, or that holds something else."""

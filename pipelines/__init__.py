@@ -1,0 +1,1 @@
+"""Where and when the method runs: everything that knows Ray."""
