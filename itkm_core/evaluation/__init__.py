@@ -1,0 +1,16 @@
+"""Scores against the hidden identities: retrieval and the quality of pseudo-labels."""
+
+from itkm_core.evaluation.clusters import LabelQuality, label_quality
+from itkm_core.evaluation.ranking import Ranking, rank
+from itkm_core.evaluation.retrieval import Direction, DirectionScore, directions, evaluate_corpus
+
+__all__ = [
+    "Direction",
+    "DirectionScore",
+    "LabelQuality",
+    "Ranking",
+    "directions",
+    "evaluate_corpus",
+    "label_quality",
+    "rank",
+]

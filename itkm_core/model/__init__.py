@@ -1,0 +1,1 @@
+"""CLIP, the image encoder made from it, and its weights file."""

@@ -1,0 +1,124 @@
+"""Encoded pictures to pixels, safely: whatever the bytes are, the answer is pixels or a reason.
+
+Pictures are shown upright: an EXIF orientation is honoured, and heights and widths are those of the
+upright picture. Grey pictures become three equal channels; of 16-bit grey the upper byte is kept;
+transparency is dropped. Of a JPEG that carries further pictures (MPO, gain maps) the first counts.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+Encoded = bytes | bytearray | memoryview
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
+_SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
+_MODES = _SIXTEEN_BIT_MODES | {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
+
+REASONS = {
+    "missing": "the file is not there, or is not a plain file",
+    "empty": "zero bytes",
+    "too_many_bytes": "more bytes than max_bytes",
+    "too_many_pixels": "more pixels than max_pixels",
+    "unreadable": "not a picture of a known format, or broken inside",
+    "truncated": "the end of the picture is missing",
+    "animated": "more than one frame",
+    "unsupported": "pixels of a kind that has no plain colours (32-bit, float, LAB)",
+}
+
+
+class BadImage(Exception):
+    """A picture that cannot be used; `reason` is a key of `REASONS`."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """Bounds that are checked before a picture is decoded.
+
+    max_pixels: height x width at most this (Pillow's own bound of about 179 million also holds).
+    max_bytes: encoded size at most this.
+    """
+
+    max_pixels: int = 4096 * 4096
+    max_bytes: int = 32 * 1024 * 1024
+
+
+NO_LIMITS = ImageLimits(max_pixels=2**62, max_bytes=2**62)
+
+
+def inspect_image(data: Encoded, limits: ImageLimits) -> tuple[int, int]:
+    """Decode `data` in full, so that a missing end is noticed, and return (height, width) in pixels.
+
+    Raises:
+        BadImage: with the reason, for anything that is not one whole still picture within `limits`.
+    """
+    width, height = _load(data, limits).size
+    return height, width
+
+
+def decode_image(data: Encoded, size: tuple[int, int]) -> np.ndarray:
+    """uint8 [h, w, 3] RGB pixels of an encoded picture, resized to `size` = (h, w).
+
+    Resizing is bicubic with antialiasing; a picture of that size already is left as it is.
+
+    Raises:
+        BadImage: the bytes are not one whole still picture. Size limits are ingest's concern, not ours.
+    """
+    height, width = size
+    image = _load(data, NO_LIMITS)
+    if image.mode in _SIXTEEN_BIT_MODES:
+        # Pillow clips 16-bit grey to 255 instead of scaling it.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    return np.array(image)
+
+
+def _load(data: Encoded, limits: ImageLimits) -> Image.Image:
+    """The upright picture with its pixels decoded, or `BadImage`."""
+    num_bytes = memoryview(data).nbytes
+    if num_bytes == 0:
+        raise BadImage("empty")
+    if num_bytes > limits.max_bytes:
+        raise BadImage("too_many_bytes", f"{num_bytes} > {limits.max_bytes}")
+    try:
+        image = _open(data)
+        width, height = image.size
+        if width * height > limits.max_pixels:
+            raise BadImage("too_many_pixels", f"{width} x {height} > {limits.max_pixels}")
+        # An MPO file is a JPEG with further pictures behind the one that viewers show: not a film.
+        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+            raise BadImage("animated", f"{image.n_frames} frames")  # type: ignore[attr-defined]
+        if image.mode not in _MODES:
+            raise BadImage("unsupported", f"mode {image.mode}")
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        return image
+    except BadImage:
+        raise
+    except Image.DecompressionBombError as error:
+        raise BadImage("too_many_pixels", str(error)) from error
+    except UnidentifiedImageError as error:
+        raise BadImage("unreadable", "not a picture of a known format") from error
+    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise all kinds on hostile bytes
+        reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
+        raise BadImage(reason, f"{type(error).__name__}: {error}") from error
+
+
+def _open(data: Encoded) -> Image.Image:
+    with warnings.catch_warnings():
+        # Pillow warns above half its own bound; ours is checked next, and names the numbers.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(data), formats=FORMATS)

@@ -1,0 +1,180 @@
+"""The corpus on disk: its columns, and `Corpus`, the handle that reads what is not pixels.
+
+corpus.json            what is in it; written last, so a folder without it is not a corpus
+shards/part-*.parquet  CORPUS_SCHEMA, sample ids dense and ascending through the shards
+identities.parquet     IDENTITY_SCHEMA, only where the source knows who is who; evaluation opens it
+rejected.parquet       REJECTED_SCHEMA, pictures that were set aside
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from itkm_core.corpus.paths import exists, is_local, join, read_bytes, resolve
+from itkm_core.errors import CorpusError, StorageError
+
+SCHEMA_VERSION = 1
+SPLITS = ("train", "query", "gallery")
+CORPUS_FILE = "corpus.json"
+IDENTITIES_FILE = "identities.parquet"
+REJECTED_FILE = "rejected.parquet"
+
+UNKNOWN = -1
+DISTRACTOR = 0
+
+CORPUS_SCHEMA = pa.schema(
+    [
+        ("sample_id", pa.int64()),
+        ("image", pa.binary()),
+        ("uri", pa.string()),
+        ("scenario", pa.string()),
+        ("group", pa.int8()),
+        ("camera", pa.int32()),
+        ("split", pa.string()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+    ]
+)
+"""One row per picture. `uri` is relative to the source's root and unique within a scenario."""
+
+INDEX_COLUMNS = tuple(name for name in CORPUS_SCHEMA.names if name != "image")
+
+IDENTITY_SCHEMA = pa.schema(
+    [("sample_id", pa.int64()), ("person", pa.int64()), ("clothes", pa.int64())]
+)
+"""person: -1 unknown or junk, 0 distractor; ids are compared only within a scenario. clothes: -1 unknown."""
+
+LISTING_SCHEMA = pa.schema(
+    [
+        ("uri", pa.string()),
+        ("scenario", pa.string()),
+        ("group", pa.int8()),
+        ("camera", pa.int32()),
+        ("split", pa.string()),
+        ("person", pa.int64()),
+        ("clothes", pa.int64()),
+    ]
+)
+"""What a collection reader yields, sorted by uri, before any id. group -1: decided by resolution later."""
+
+REJECTED_SCHEMA = pa.schema(
+    [("uri", pa.string()), ("scenario", pa.string()), ("reason", pa.string())]
+)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A finished corpus. Immutable, and light enough to be sent to any worker.
+
+    root: folder or URI. scenarios: sorted names; a scenario's index is its place here.
+    counts: (scenario, group, split) -> pictures. digest: hex, over every picture and every column.
+    shards: paths below root. shard_rows: pictures in each; shard k starts at sum(shard_rows[:k]).
+    record: corpus.json as it is, for provenance (parameters, rejected pictures per reason).
+    """
+
+    root: str
+    num_images: int
+    scenarios: tuple[str, ...]
+    counts: dict[tuple[str, int, str], int]
+    digest: str
+    shards: list[str]
+    shard_rows: list[int]
+    has_identities: bool = False
+    record: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Corpus:
+        """The corpus at `path`, a folder or any URI of pyarrow.fs.
+
+        Raises:
+            CorpusError: there is none, or it is of another schema version.
+            StorageError: the place cannot be read.
+        """
+        root = resolve(path)[1] if is_local(path) else os.fspath(path)
+        try:
+            record = json.loads(read_bytes(join(root, CORPUS_FILE)))
+        except FileNotFoundError as error:
+            raise CorpusError(
+                f"no corpus at {root}: {CORPUS_FILE} is not there; make one with "
+                "`itkm ingest --as folder PICTURES --out CORPUS`"
+            ) from error
+        except ValueError as error:
+            raise CorpusError(f"{join(root, CORPUS_FILE)} is not JSON: {error}") from error
+        except OSError as error:
+            raise StorageError(f"cannot read {join(root, CORPUS_FILE)}: {error}") from error
+        version = record.get("schema_version") if isinstance(record, dict) else None
+        if version != SCHEMA_VERSION:
+            raise CorpusError(
+                f"the corpus at {root} has schema version {version}, this itkm reads "
+                f"{SCHEMA_VERSION}: ingest it again"
+            )
+        return cls(
+            root=root,
+            num_images=record["num_images"],
+            scenarios=tuple(sorted({row["scenario"] for row in record["counts"]})),
+            counts={
+                (row["scenario"], row["group"], row["split"]): row["num_images"]
+                for row in record["counts"]
+            },
+            digest=record["digest"],
+            shards=[shard["path"] for shard in record["shards"]],
+            shard_rows=[shard["num_rows"] for shard in record["shards"]],
+            has_identities=record["has_identities"],
+            record=record,
+        )
+
+    def groups(self, split: str = "train") -> list[tuple[str, int]]:
+        """The (scenario, group) pairs that have pictures in `split`, sorted."""
+        return sorted((s, g) for (s, g, part), n in self.counts.items() if part == split and n)
+
+    def shard_paths(self) -> list[str]:
+        """The shards' full paths or URIs, in the order of their sample ids."""
+        return [join(self.root, shard) for shard in self.shards]
+
+    def index(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows without the pictures, sorted by sample_id; `columns` limits what is read.
+
+        Raises:
+            CorpusError: a column that is none of the corpus, or shards that are not what
+                corpus.json says.
+        """
+        wanted = list(INDEX_COLUMNS if columns is None else columns)
+        unknown = [name for name in wanted if name not in INDEX_COLUMNS]
+        if unknown:
+            raise CorpusError(f"no column {unknown[0]!r} in a corpus index; it has {INDEX_COLUMNS}")
+        read = list(dict.fromkeys(["sample_id", *wanted]))
+        table = pa.concat_tables([self._read(shard, read) for shard in self.shards])
+        if not np.array_equal(table["sample_id"].to_numpy(), np.arange(self.num_images)):
+            raise CorpusError(
+                f"the shards at {self.root} do not hold the sample ids 0..{self.num_images - 1} in "
+                "order: the corpus is damaged, ingest it again"
+            )
+        return table.select(wanted).combine_chunks()
+
+    def identities(self) -> pa.Table | None:
+        """Who is who (IDENTITY_SCHEMA, sorted by sample_id), or None. Only evaluation may ask."""
+        if not self.has_identities:
+            return None
+        return self._read(IDENTITIES_FILE, IDENTITY_SCHEMA.names).sort_by("sample_id")
+
+    def rejected(self) -> pa.Table:
+        """The pictures that ingest set aside, with the reason (REJECTED_SCHEMA)."""
+        return self._read(REJECTED_FILE, REJECTED_SCHEMA.names)
+
+    def _read(self, relative: str, columns: list[str]) -> pa.Table:
+        filesystem, path = resolve(join(self.root, relative))
+        try:
+            return pq.read_table(path, columns=columns, filesystem=filesystem, partitioning=None)
+        except (OSError, pa.ArrowException) as error:
+            hint = "" if exists(join(self.root, relative)) else " (it is not there)"
+            raise CorpusError(
+                f"cannot read {relative} of the corpus at {self.root}{hint}: {error}"
+            ) from error

@@ -1,0 +1,164 @@
+"""Random access to a corpus' pictures, from memory-mapped Arrow files on this node.
+
+A Parquet shard is made to be read from one end to the other. Training wants any picture at once, so
+each shard is copied one time per node to an uncompressed Arrow IPC file and mapped into memory; a
+picture is then a slice of the map, and the kernel's page cache is shared by all workers of the node.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from itkm_core.corpus.locks import default_cache_dir, exclusive
+from itkm_core.corpus.paths import resolve
+from itkm_core.corpus.schema import Corpus
+from itkm_core.errors import CorpusError, StorageError
+
+_CACHE_SCHEMA = pa.schema([("sample_id", pa.int64()), ("image", pa.binary())])
+
+
+class CorpusStore:
+    """The pictures of `corpus` by sample_id.
+
+    Copies live in `cache_dir`/<digest>/part-00000.arrow ($ITKM_CACHE or ~/.cache/itkm by default), made
+    when a shard is first needed, and may be deleted whenever no process uses them. Any number of
+    processes may build and read at once: a copy gets its name only when it is complete.
+
+    A store is cheap to send to another process: that one maps the files again.
+    """
+
+    def __init__(self, corpus: Corpus, cache_dir: str | os.PathLike[str] | None = None) -> None:
+        self.corpus = corpus
+        self.cache_dir = os.path.abspath(
+            os.path.expanduser(os.fspath(cache_dir or default_cache_dir()))
+        )
+        self._first_ids = np.concatenate([[0], np.cumsum(corpus.shard_rows, dtype=np.int64)])
+        self._mapped: dict[int, _MappedShard] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_mapped": {}}
+
+    def __len__(self) -> int:
+        return self.corpus.num_images
+
+    def images(self, sample_ids: Sequence[int] | np.ndarray) -> list[memoryview]:
+        """The encoded pictures of `sample_ids` int64 [N], in that order, as read-only zero-copy views.
+
+        Raises:
+            CorpusError: an id outside 0..num_images-1, or a damaged shard.
+            StorageError: the cache cannot be written.
+        """
+        ids = np.asarray(sample_ids, dtype=np.int64).reshape(-1)
+        if ids.size and (ids.min() < 0 or ids.max() >= self.corpus.num_images):
+            wrong = ids[(ids < 0) | (ids >= self.corpus.num_images)][0]
+            raise CorpusError(
+                f"sample_id {wrong} is not in the corpus at {self.corpus.root}, "
+                f"which has 0..{self.corpus.num_images - 1}"
+            )
+        shards = np.searchsorted(self._first_ids, ids, side="right") - 1
+        rows = ids - self._first_ids[shards]
+        return [
+            self._shard(shard)[row]
+            for shard, row in zip(shards.tolist(), rows.tolist(), strict=True)
+        ]
+
+    def prepare(self) -> None:
+        """Make and map the copies of all shards now, instead of when they are first needed."""
+        for shard in range(len(self.corpus.shards)):
+            self._shard(shard)
+
+    def _shard(self, shard: int) -> _MappedShard:
+        mapped = self._mapped.get(shard)
+        if mapped is None:
+            mapped = self._mapped[shard] = self._map(shard)
+        return mapped
+
+    def _map(self, shard: int) -> _MappedShard:
+        path = os.path.join(self.cache_dir, self.corpus.digest, f"part-{shard:05d}.arrow")
+        num_rows = self.corpus.shard_rows[shard]
+        if (mapped := _open_copy(path, num_rows)) is not None:
+            return mapped
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            # Several workers of a node start at once: one copies, the others wait for its copy.
+            with exclusive(f"{path}.lock"):
+                if (mapped := _open_copy(path, num_rows)) is not None:
+                    return mapped
+                self._copy(shard, path)
+        except OSError as error:
+            raise StorageError(
+                f"cannot write the corpus cache {path}: {error}; it needs about "
+                "the size of the corpus: point ITKM_CACHE at a disk of this node with room for it"
+            ) from error
+        mapped = _open_copy(path, num_rows)
+        if mapped is None:
+            raise CorpusError(
+                f"shard {self.corpus.shards[shard]} of the corpus at {self.corpus.root} does not "
+                f"hold the {num_rows} rows that corpus.json says: ingest the corpus again"
+            )
+        return mapped
+
+    def _copy(self, shard: int, path: str) -> None:
+        filesystem, source = resolve(self.corpus.shard_paths()[shard])
+        partial = f"{path}.{uuid.uuid4().hex}.partial"
+        try:
+            with (
+                filesystem.open_input_file(source) as stream,
+                pa.OSFile(partial, "wb") as sink,
+                pa.ipc.new_file(sink, _CACHE_SCHEMA) as writer,
+            ):
+                reader = pq.ParquetFile(stream)
+                for group in range(reader.num_row_groups):
+                    table = reader.read_row_group(group, columns=_CACHE_SCHEMA.names)
+                    writer.write_table(table.cast(_CACHE_SCHEMA))
+            os.replace(partial, path)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError, FileNotFoundError) as error:
+            raise CorpusError(
+                f"cannot read shard {self.corpus.shards[shard]} of the corpus at "
+                f"{self.corpus.root}: {error}; ingest the corpus again"
+            ) from error
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(partial)
+
+
+class _MappedShard:
+    """The pictures of one shard as views of its memory-mapped copy."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._data: list[memoryview] = []
+        self._offsets: list[list[int]] = []
+        for chunk in table["image"].chunks:
+            _, offsets, data = chunk.buffers()
+            window = np.frombuffer(offsets, dtype=np.int32)[chunk.offset :][: len(chunk) + 1]
+            self._offsets.append(window.tolist())
+            self._data.append(memoryview(data if data is not None else b"").cast("B"))
+        self._first_rows = np.cumsum([0] + [len(chunk) for chunk in table["image"].chunks])
+
+    def __getitem__(self, row: int) -> memoryview:
+        chunk = int(np.searchsorted(self._first_rows, row, side="right")) - 1
+        offsets = self._offsets[chunk]
+        row -= int(self._first_rows[chunk])
+        return self._data[chunk][offsets[row] : offsets[row + 1]]
+
+
+def _open_copy(path: str, num_rows: int) -> _MappedShard | None:
+    """Map a finished copy; None when there is none, or when what is there is not whole."""
+    try:
+        table = pa.ipc.open_file(pa.memory_map(path)).read_all()
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowException, OSError) as error:
+        warnings.warn(f"{path} is damaged and is copied again: {error}", stacklevel=2)
+        return None
+    if table.num_rows != num_rows:
+        return None
+    return _MappedShard(table)

@@ -1,0 +1,200 @@
+"""Load a pre-trained CLIP: the embedded one, an open_clip name with a tag, or a file on this disk.
+
+Nothing in a weights file is ever executed: safetensors hold only arrays, and `.pt` files are read with torch's
+`weights_only`. A model that cannot be had is one `ModelError` within seconds, naming what to fetch and where to
+put it; the download libraries' own retries would wait for minutes on a machine without network.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from itkm_core.errors import ModelError
+from itkm_core.model.pretrained import (
+    WEIGHTS_SUFFIXES,
+    Weights,
+    embedded_weights,
+    file_weights,
+    tag_weights,
+)
+from itkm_core.model.tiny import TINY_CONFIG, TINY_MEAN, TINY_NAME, TINY_STD, build_tiny_clip
+
+
+@dataclass(frozen=True)
+class LoadedClip:
+    """A CLIP in evaluation mode with what its inputs need.
+
+    Attributes:
+        model: the open_clip model, float32.
+        tokenizer: captions (a string or a list) -> int64 [B, context_length].
+        mean, std: per RGB channel in [0, 1]; a picture enters as (x - mean) / std.
+        native_size: (height, width) in pixels the model was pre-trained at.
+        name: the model's name as asked for.
+        pretrained: the tag or path its weights came from; None for the embedded model's own.
+        quick_gelu: whether its activations are OpenAI's QuickGELU.
+    """
+
+    model: Any
+    tokenizer: Callable[[Any], torch.Tensor]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    native_size: tuple[int, int]
+    name: str
+    pretrained: str | None
+    quick_gelu: bool
+
+
+def load_clip(
+    name: str, pretrained: str | None = None, *, device: str | torch.device = "cpu"
+) -> LoadedClip:
+    """Load a CLIP by name.
+
+    Args:
+        name: `itkm-tiny` (embedded), or a name of `open_clip.list_models()`.
+        pretrained: an open_clip tag of that model (`openai`, `laion2b_s34b_b88k`, ...), or the path of a
+            .safetensors, .pt, .pth or .bin file with its weights. None only for `itkm-tiny`.
+        device: where the model goes.
+
+    OpenAI's models were trained with QuickGELU. A tag knows this (`ViT-B-16` with `openai` gets it); so does an
+    `open_clip_config.json` beside a local file; for a lone local file the name must say it: `ViT-B-16-quickgelu`.
+
+    Raises:
+        ModelError: unknown name or tag, weights that cannot be fetched or found, that do not fit the model, or
+            that cannot be read without executing them.
+    """
+    _check_name(name)
+    weights = _find_weights(name, pretrained)
+    quick_gelu = _quick_gelu(name, weights)
+    model = build_clip(name, quick_gelu=quick_gelu)
+    _load_into(model, weights, name)
+    size = model.visual.image_size
+    height, width = (size, size) if isinstance(size, int) else size
+    return LoadedClip(
+        model=model.to(device).eval(),
+        tokenizer=_tokenizer(name),
+        mean=weights.mean,
+        std=weights.std,
+        native_size=(int(height), int(width)),
+        name=name,
+        pretrained=pretrained,
+        quick_gelu=quick_gelu,
+    )
+
+
+def build_clip(name: str, *, quick_gelu: bool | None = None) -> Any:
+    """Build the architecture of a name, untrained, leaving torch's global generator as it was.
+
+    Args:
+        name: `itkm-tiny` or a name of `open_clip.list_models()`.
+        quick_gelu: replaces the activation the name stands for; None keeps it.
+
+    Raises:
+        ModelError: the name is unknown, or a part of the model cannot be built here.
+    """
+    import open_clip
+
+    _check_name(name)
+    with torch.random.fork_rng(devices=[]):
+        if name == TINY_NAME:
+            return build_tiny_clip()
+        config = open_clip.get_model_config(name)
+        if quick_gelu is not None:
+            config["quick_gelu"] = quick_gelu
+        custom_text = config.pop("custom_text", False)
+        kind = open_clip.CustomTextCLIP if custom_text else open_clip.CLIP
+        if "hf_model_name" in config["text_cfg"]:
+            config["text_cfg"]["hf_model_pretrained"] = False
+            kind = open_clip.CustomTextCLIP
+        if "multimodal_cfg" in config:
+            kind = open_clip.CoCa
+        try:
+            return kind(**config)
+        except Exception as error:  # open_clip raises whatever its optional libraries raise
+            raise ModelError(
+                f"model.name {name!r} cannot be built here: {error}. Models with text or image towers of other "
+                "libraries need those installed; ViT-B-16 and ViT-L-14 need nothing more."
+            ) from error
+
+
+def _check_name(name: str) -> None:
+    import open_clip
+
+    names = [TINY_NAME, *open_clip.list_models()]
+    if name not in names:
+        near = ", ".join(difflib.get_close_matches(name, names, n=4)) or "ViT-B-16, ViT-L-14"
+        raise ModelError(
+            f"model.name {name!r} is not a known CLIP. Expected {TINY_NAME} (embedded) or an open_clip name, "
+            f"for example: {near}"
+        )
+
+
+def _find_weights(name: str, pretrained: str | None) -> Weights:
+    import open_clip
+
+    if pretrained is not None and _looks_like_path(pretrained):
+        mean, std = (
+            (TINY_MEAN, TINY_STD)
+            if name == TINY_NAME
+            else (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+        )
+        return file_weights(Path(pretrained).expanduser(), mean, std)
+    if name == TINY_NAME:
+        if pretrained is not None:
+            raise ModelError(
+                f"model.pretrained {pretrained!r} is not a weights of {TINY_NAME}. Leave model.pretrained out for "
+                "the embedded weights, or give the path of a .safetensors file"
+            )
+        return embedded_weights()
+    if pretrained is None:
+        raise ModelError(
+            f"model.pretrained is not set and model.name {name!r} has no embedded weights. Set it to a file or to "
+            f"one of its tags: {', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'none known'}"
+        )
+    return tag_weights(name, pretrained)
+
+
+def _looks_like_path(pretrained: str) -> bool:
+    path = Path(pretrained)
+    return path.suffix in WEIGHTS_SUFFIXES or len(path.parts) > 1 or path.exists()
+
+
+def _quick_gelu(name: str, weights: Weights) -> bool:
+    import open_clip
+
+    if weights.quick_gelu is not None:
+        return weights.quick_gelu
+    config = TINY_CONFIG if name == TINY_NAME else open_clip.get_model_config(name)
+    return bool(config.get("quick_gelu", False))
+
+
+def _load_into(model: Any, weights: Weights, name: str) -> None:
+    import open_clip
+
+    try:
+        open_clip.load_checkpoint(model, str(weights.path), strict=True, weights_only=True)
+    except Exception as error:  # a damaged file surfaces as any of a dozen types
+        raise ModelError(
+            f"The weights at {weights.path} do not fit model.name {name!r} or cannot be read: "
+            f"{' '.join(str(error).split())[:400]}. Expected a state dict of exactly this model; change model.name "
+            "to the model they belong to, or model.pretrained to another file"
+        ) from error
+
+
+def _tokenizer(name: str) -> Any:
+    import open_clip
+
+    if name == TINY_NAME:
+        return open_clip.SimpleTokenizer(context_length=TINY_CONFIG["text_cfg"]["context_length"])
+    try:
+        return open_clip.get_tokenizer(name)
+    except Exception as error:  # tokenizers of other libraries, fetched from their hub
+        raise ModelError(
+            f"The tokenizer of model.name {name!r} cannot be had: {error}. Models with CLIP's own tokenizer "
+            "(ViT-B-16, ViT-L-14, ...) need no download for it"
+        ) from error

@@ -1,0 +1,180 @@
+"""The `itkm` command. Exit codes: 0 done, 1 a fault of ours, 2 something to change, 130 interrupted."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.markup import escape
+
+from itkm_core.errors import ItkmError
+from pipelines.config import DEFAULT_RECIPE, load_config, recipe_names
+
+app = typer.Typer(
+    help="Pseudo-identities and one encoder from unlabelled person pictures of different cameras.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+Recipe = Annotated[
+    str, typer.Option(help=f"One of {', '.join(recipe_names())}, or a YAML file of your own.")
+]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Changes to the recipe, such as labels.eps=0.5 rounds=4.")
+]
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
+    people: Annotated[int, typer.Option(min=2, help="People per scenario, train and test.")] = 180,
+    images: Annotated[int, typer.Option(min=2, help="Pictures per person and group.")] = 4,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    height: Annotated[int, typer.Option(min=16, help="Picture height; width is half.")] = 64,
+) -> None:
+    """Draw made-up people for the three scenarios."""
+    from rich.progress import track
+
+    from itkm_core.corpus.synthetic import SyntheticConfig, write_people
+
+    config = SyntheticConfig(
+        people=people, images=images, seed=seed, height=height, width=height // 2
+    )
+    write_people(config, out, progress=lambda items, total: track(items, "Drawing", total))
+    console.print(f"pictures               {out}", highlight=False)
+
+
+@app.command()
+def ingest(
+    path: Annotated[Path | None, typer.Argument(help="The folder with the pictures.")] = None,
+    *,
+    out: Annotated[str, typer.Option(help="Where the corpus goes: a folder, s3:// or gs://.")],
+    kind: Annotated[
+        str | None, typer.Option("--as", help="folder, market1501 or synthetic.")
+    ] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="How paths are read: {scenario}/{group}/{camera}/{name}")
+    ] = None,
+    manifest: Annotated[Path | None, typer.Option(help="CSV or Parquet that lists them.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="Name of the one scenario.")] = None,
+    by: Annotated[str | None, typer.Option(help="column, camera or resolution.")] = None,
+    cameras: Annotated[str | None, typer.Option(help="by camera: those of group 1, as 3,6")] = None,
+    below: Annotated[int | None, typer.Option(help="by resolution: height of group 1, px")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML with several sources.")] = None,
+) -> None:
+    """Turn folders of pictures into a corpus."""
+    from pipelines.ingest import ingest as run_ingest
+    from pipelines.ingest_cli import ingest_config, summary_table
+    from pipelines.session import ray_session
+
+    request = ingest_config(
+        config, kind, path, pattern, manifest, scenario, by=by, cameras=cameras, below=below
+    )
+    with ray_session(console):
+        corpus = run_ingest(request, out, console=console)
+    console.print(summary_table(corpus))
+    console.print(f"corpus                 {out}", highlight=False)
+
+
+@app.command()
+def run(
+    corpus: Annotated[str, typer.Option(help="A corpus made by `itkm ingest`.")],
+    out: Annotated[str, typer.Option(help="The run's folder; an unfinished run there goes on.")],
+    recipe: Recipe = DEFAULT_RECIPE,
+    overrides: Overrides = None,
+) -> None:
+    """Train on a corpus: rounds of extract, label and train; pseudo-labels and an encoder come out."""
+    from itkm_core.corpus.schema import Corpus
+    from pipelines.run import run_pipeline
+    from pipelines.session import ray_session
+
+    config = load_config(recipe, overrides)
+    Corpus.open(corpus)  # a wrong path shows before Ray starts
+    if config.model.name == "itkm-tiny":
+        console.print(
+            "[yellow]note[/] the model is itkm-tiny, made to try the pipeline on small drawn people; "
+            "for photographs use --recipe vit-b-16",
+            highlight=False,
+        )
+    with ray_session(console):
+        run_pipeline(config, corpus, out, console)
+
+
+@app.command()
+def evaluate(
+    run_path: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")],
+    json_path: Annotated[Path | None, typer.Option("--json", help="Also write it here.")] = None,
+) -> None:
+    """Print retrieval and label quality of a run's newest evaluated round."""
+    from pipelines.evaluate import newest_evaluation
+    from pipelines.runs import read_run
+    from pipelines.storage import Place
+    from pipelines.tables import evaluation_table, quality_table
+
+    folder, _ = read_run(Place.at(run_path))
+    name, result = newest_evaluation(folder)
+    console.print(evaluation_table(result["retrieval"], f"retrieval, {name}"))
+    console.print(quality_table(result["labels"], f"pseudo-labels, {name}"))
+    if json_path is not None:
+        Place.at(json_path).write_json({"step": name, **result})
+    console.print(f"JSON                   {json_path or folder.step(name) / 'evaluation.json'}")
+
+
+@app.command()
+def dag(
+    corpus: Annotated[str, typer.Option(help="A corpus made by `itkm ingest`.")],
+    recipe: Recipe = DEFAULT_RECIPE,
+    mermaid: Annotated[bool, typer.Option(help="As a mermaid flowchart.")] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Print the steps of a run and what each waits for."""
+    from itkm_core.corpus.schema import Corpus
+    from pipelines.dag import as_mermaid, as_text
+    from pipelines.run import rounds_of
+
+    rounds = rounds_of(load_config(recipe, overrides), Corpus.open(corpus))
+    print(as_mermaid(rounds) if mermaid else as_text(rounds))
+
+
+@app.command("config")
+def show_config(recipe: Recipe = DEFAULT_RECIPE, overrides: Overrides = None) -> None:
+    """Print the resolved configuration."""
+    resolved = load_config(recipe, overrides).model_dump(mode="json")
+    print(yaml.safe_dump(resolved, sort_keys=False), end="")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point of the console script."""
+    errors = Console(stderr=True)
+    code: Any = 0
+    try:
+        code = app(args=argv, standalone_mode=False)
+    except typer.Exit as end:
+        code = end.exit_code
+    except ItkmError as error:
+        errors.print(f"[red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        code = 2
+    except (KeyboardInterrupt, typer.Abort):
+        errors.print("interrupted; the same command continues from the last complete step")
+        code = 130
+    except Exception as error:  # noqa: BLE001 - the last stop of a fault
+        if type(error).__module__.startswith("click") or hasattr(error, "format_message"):
+            errors.print(f"[red]error[/] {escape(error.format_message())}", highlight=False)
+            code = 2
+        else:
+            traceback.print_exc()
+            errors.print("[red]fault[/] this is not a mistake of yours; please report the above")
+            code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code:
+        # Steps wait for Ray in threads that cannot be stopped and must not hold up the exit.
+        os._exit(int(code))

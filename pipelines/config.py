@@ -1,0 +1,156 @@
+"""What a run is asked to do: typed, closed to unknown keys, made from a recipe and overrides."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from itkm_core.corpus.transforms import Augmentation
+from itkm_core.errors import ConfigError
+from itkm_core.learning.homogeneous import HomogeneousConfig
+
+DEFAULT_RECIPE = "tiny"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(Section):
+    """Which CLIP, and how it becomes the image encoder."""
+
+    name: str = "itkm-tiny"
+    pretrained: str | None = None
+    image_size: tuple[int, int] = (64, 32)
+    scenario_embedding: bool = True
+    scenario_scale: float = Field(default=1.0, ge=0)  # alpha, [ours]
+
+
+class LabelOverride(Section):
+    """What one scenario labels differently; None keeps the run's value."""
+
+    k1: int | None = Field(default=None, ge=1)
+    k2: int | None = Field(default=None, ge=1)
+    eps: float | None = Field(default=None, gt=0, lt=1)
+    min_samples: int | None = Field(default=None, ge=1)
+
+
+class LabelConfig(Section):
+    """k-reciprocal Jaccard DBSCAN, the same in every round."""
+
+    k1: int = Field(default=30, ge=1)
+    k2: int = Field(default=6, ge=1)
+    eps: float = Field(default=0.6, gt=0, lt=1)
+    min_samples: int = Field(default=4, ge=1)
+    scenarios: dict[str, LabelOverride] = {}
+
+    def for_scenario(self, scenario: str) -> dict[str, Any]:
+        """Keyword arguments of `pseudo_label` for one scenario."""
+        own = self.scenarios.get(scenario, LabelOverride()).model_dump(exclude_none=True)
+        return {**self.model_dump(exclude={"scenarios"}), **own}
+
+
+class ComputeConfig(Section):
+    """Where the work runs. Never part of a run's identity: a resume may use other machines."""
+
+    num_workers: int | None = Field(default=None, ge=1)  # training; None: one per GPU, else one
+    num_extractors: int | None = Field(default=None, ge=1)  # None: one per GPU, else one per CPU
+    gpus_per_worker: float | None = Field(default=None, ge=0)  # None: 1 where the cluster has any
+    extract_batch: int = Field(default=128, ge=1)
+    checkpoint_every: int = Field(default=200, ge=1)  # steps
+    max_failures: int = Field(default=2, ge=0)  # worker losses survived in one round's training
+
+
+class RunConfig(Section):
+    """One run of the pipeline. Printed by `itkm config`."""
+
+    seed: int = Field(default=0, ge=0)
+    rounds: int = Field(default=3, ge=1)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    model: ModelConfig = ModelConfig()
+    labels: LabelConfig = LabelConfig()
+    homogeneous: HomogeneousConfig = HomogeneousConfig()
+    augmentation: Augmentation = Augmentation()
+    evaluate_every_round: bool = True
+    compute: ComputeConfig = ComputeConfig()
+
+    @model_validator(mode="after")
+    def _k2_within_k1(self) -> RunConfig:
+        for name in ("", *self.labels.scenarios):
+            values = self.labels.for_scenario(name)
+            if values["k2"] > values["k1"]:
+                where = f"labels.scenarios.{name}" if name else "labels"
+                raise ValueError(f"{where}: k2 = {values['k2']} is above k1 = {values['k1']}")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the results: everything but where the work runs."""
+        return self.model_dump(mode="json", exclude={"compute"})
+
+
+def recipe_names() -> list[str]:
+    return sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in files("pipelines").joinpath("recipes").iterdir()
+        if entry.name.endswith(".yaml")
+    )
+
+
+def load_config(recipe: str = DEFAULT_RECIPE, overrides: list[str] | None = None) -> RunConfig:
+    """The configuration of a recipe (a shipped name or a YAML file) with `key.sub=value` overrides.
+
+    Raises:
+        ConfigError: no such recipe, an override without `=`, an unknown key or a value out of range.
+    """
+    raw = _read_recipe(recipe)
+    for override in overrides or []:
+        _apply(raw, override)
+    try:
+        return RunConfig.model_validate(raw)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']} (got {item['input']!r})"
+            for item in error.errors()
+        ]
+        raise ConfigError(
+            f"recipe {recipe!r} with its overrides is not valid:\n  " + "\n  ".join(lines)
+        ) from error
+
+
+def _read_recipe(recipe: str) -> dict[str, Any]:
+    if recipe in recipe_names():
+        text = files("pipelines").joinpath("recipes", f"{recipe}.yaml").read_text()
+    elif Path(recipe).is_file():
+        text = Path(recipe).read_text()
+    else:
+        raise ConfigError(
+            f"no recipe {recipe!r}: expected one of {', '.join(recipe_names())}, or a YAML file"
+        )
+    try:
+        raw = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"recipe {recipe!r} is not YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"recipe {recipe!r} must hold keys and values, not {type(raw).__name__}")
+    return raw
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"override {override!r}: expected key.sub=value, such as labels.eps=0.5")
+    node = raw
+    *parents, last = key.split(".")
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"override {override!r}: {parent!r} is a value, not a section")
+        node = child
+    try:
+        node[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override {override!r}: {text!r} is not a YAML value") from error

@@ -1,0 +1,143 @@
+"""Features -> pseudo-labels: one Ray task per (scenario, group), all side by side."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from itkm_core.corpus.schema import Corpus
+from pipelines.extract import read_features
+from pipelines.runs import digest_of
+from pipelines.storage import Place
+
+
+@dataclass(frozen=True)
+class GroupTask:
+    """What labelling one (scenario, group) needs, small enough to send."""
+
+    corpus_root: str
+    scenario: str
+    group: int
+    features: Place
+    out: Place
+    previous: Place | None  # the same group's labels of the round before
+    options: Mapping[str, Any]  # of pseudo_label
+
+
+def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
+    """Label one group and write labels.parquet, centroids.npy [K, D] and parameters.json.
+
+    Returns the labels' digest and the facts of the round's line: clusters, outlier share, largest
+    cluster's share, agreement with the round before (None in the first), and the condition found.
+
+    Raises:
+        LabelError: the labels cannot be learnt from and there are none of an earlier round to keep.
+    """
+    import numba
+
+    from itkm_core.clustering import agreement, pseudo_label
+    from itkm_core.clustering.guards import Condition, check, describe
+    from itkm_core.errors import LabelError
+
+    numba.set_num_threads(max(1, min(int(os.environ.get("OMP_NUM_THREADS", "1")), _max_threads())))
+    ids = train_ids(Corpus.open(task.corpus_root), task.scenario, task.group)
+    features = read_features(task.features, ids, scenario=task.scenario, group=task.group)
+    found = pseudo_label(features, sample_ids=ids, **task.options)
+    labels, is_core, confidence = found.labels, found.is_core, found.confidence
+    before = None if task.previous is None else read_labels(task.previous)
+    condition = check(labels)
+    warning = ""
+    if condition is not Condition.OK:
+        where = f"{task.scenario}/{task.group}"
+        reason = describe(condition, where=where, **_eps_k1(task.options))
+        if before is None:
+            raise LabelError(reason)
+        labels = before["label"].to_numpy()
+        is_core = before["is_core"].to_numpy(zero_copy_only=False)
+        confidence = before["confidence"].to_numpy()
+        warning = f"{reason} The labels of the round before are kept."
+    table = pa.table(
+        {
+            "sample_id": ids,
+            "scenario": pa.array([task.scenario] * len(ids), pa.string()),
+            "group": np.full(len(ids), task.group, np.int8),
+            "label": labels,
+            "is_core": is_core,
+            "confidence": confidence.astype(np.float32),
+        }
+    )
+    out = task.out.clear()
+    (out / "labels.parquet").write_table(table)
+    (out / "centroids.npy").write_bytes(_npy(cluster_means(features, labels)))
+    (out / "parameters.json").write_json(found.parameters)
+    sizes = np.bincount(labels[labels >= 0])
+    facts = {
+        "scenario": task.scenario,
+        "group": task.group,
+        "images": len(ids),
+        "clusters": len(sizes),
+        "outlier_share": float(np.mean(labels < 0)),
+        "largest_share": float(sizes.max() / len(ids)) if len(sizes) else 0.0,
+        "agreement": None if before is None else agreement(labels, before["label"].to_numpy()),
+        "condition": condition.value,
+        "warning": warning,
+    }
+    return digest_of(labels.tobytes() + features_digest(features)), facts
+
+
+def cluster_means(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Normalised mean feature of each cluster [K, D] float32, outliers left out (METHOD, Stage I)."""
+    inside = labels >= 0
+    num_clusters = int(labels.max(initial=-1)) + 1
+    sums = np.zeros((num_clusters, features.shape[1]), np.float64)
+    np.add.at(sums, labels[inside], features[inside])
+    norms = np.linalg.norm(sums, axis=1, keepdims=True)
+    return np.asarray(sums / np.maximum(norms, 1e-12), np.float32)
+
+
+def train_ids(corpus: Corpus, scenario: str, group: int) -> np.ndarray:
+    """Sample ids of a group's training images, ascending."""
+    index = corpus.index(["sample_id", "scenario", "group", "split"])
+    mask = (
+        (index["scenario"].to_numpy(zero_copy_only=False) == scenario)
+        & (index["group"].to_numpy() == group)
+        & (index["split"].to_numpy(zero_copy_only=False) == "train")
+    )
+    return np.asarray(index["sample_id"].to_numpy()[mask], np.int64)
+
+
+def read_labels(step: Place) -> pa.Table:
+    """A label step's table, in order of sample_id."""
+    return (step / "labels.parquet").read_table()
+
+
+def read_centroids(step: Place) -> np.ndarray:
+    """A label step's cluster centroids [K, D] float32."""
+    return np.asarray(np.load(io.BytesIO((step / "centroids.npy").read_bytes())), np.float32)
+
+
+def features_digest(features: np.ndarray) -> bytes:
+    """The centroids a step hands on follow the features, so its digest must too."""
+    return digest_of(np.ascontiguousarray(features).tobytes()).encode()
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _eps_k1(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {"eps": options["eps"], "k1": options["k1"]}
+
+
+def _max_threads() -> int:
+    import numba
+
+    return int(numba.config.NUMBA_NUM_THREADS)

@@ -1,0 +1,62 @@
+"""How the command line meets Ray. The only place that starts or stops one."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+from rich.console import Console
+
+from itkm_core.errors import StorageError
+
+
+@contextmanager
+def ray_session(console: Console) -> Iterator[None]:
+    """A Ray connection for the block: the cluster of RAY_ADDRESS if set, else a local Ray of its own.
+
+    The local one keeps Ray's token authentication on and its dashboard on loopback, and is shut down at
+    the end; of a cluster only the connection is closed.
+    """
+    address = os.environ.get("RAY_ADDRESS")
+    # Without these Ray tells, in every run, of a default that is about to change and of usage reports.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    where = f"the Ray cluster at {address}" if address else "a local Ray"
+    console.print(f"Connecting to {where} ...", highlight=False)
+    try:
+        if address:
+            context = ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        else:
+            context = ray.init(
+                address="local",
+                include_dashboard=True,
+                dashboard_host="127.0.0.1",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=_object_store_bytes(),
+            )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise StorageError(
+            f"cannot connect to {where}: {error}. Check RAY_ADDRESS, or unset it to start a local Ray"
+        ) from error
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.train").setLevel(logging.ERROR)
+    if context.dashboard_url:
+        console.print(
+            f"Ray dashboard: http://{context.dashboard_url} (asks for the token that "
+            "`ray get-auth-token` prints)",
+            highlight=False,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _object_store_bytes() -> int:
+    """A tenth of the memory, 2 GiB at most: blocks pass through, nothing stays in the store."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(100 * 2**20, min(2 * 2**30, pages // 10))

@@ -1,0 +1,114 @@
+"""Small files in any place pyarrow.fs can write: a folder, s3://, gs://."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from itkm_core.corpus.paths import resolve
+from itkm_core.errors import StorageError
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder somewhere. Cheap to make, safe to send to a Ray task.
+
+    `uri` is what a user typed: a path of this machine or an address pyarrow.fs understands.
+    """
+
+    uri: str
+
+    @classmethod
+    def at(cls, uri: str | os.PathLike[str]) -> Place:
+        """A place with a local path made absolute, since a Ray worker has another working folder."""
+        text = os.fspath(uri)
+        return cls(text.rstrip("/") if "://" in text else os.path.abspath(text))
+
+    def __truediv__(self, name: str) -> Place:
+        return Place(f"{self.uri}/{name}")
+
+    def __str__(self) -> str:
+        return self.uri
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.resolve()[0], pafs.LocalFileSystem)
+
+    def resolve(self) -> tuple[pafs.FileSystem, str]:
+        return resolve(self.uri)
+
+    def exists(self) -> bool:
+        fs, path = self.resolve()
+        return bool(fs.get_file_info(path).type != pafs.FileType.NotFound)
+
+    def is_empty(self) -> bool:
+        """Whether nothing is here: no such folder, or a folder without an entry."""
+        fs, path = self.resolve()
+        return not fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+
+    def files(self, suffix: str = "") -> list[str]:
+        """Sorted paths (of the resolved file system) of the files below, at any depth."""
+        fs, path = self.resolve()
+        infos = fs.get_file_info(pafs.FileSelector(path, recursive=True, allow_not_found=True))
+        return sorted(
+            info.path
+            for info in infos
+            if info.type == pafs.FileType.File and info.path.endswith(suffix)
+        )
+
+    def clear(self) -> Place:
+        """An empty folder here, whatever was here before."""
+        fs, path = self.resolve()
+        if fs.get_file_info(path).type != pafs.FileType.NotFound:
+            fs.delete_dir(path)
+        fs.create_dir(path, recursive=True)
+        return self
+
+    def read_bytes(self) -> bytes:
+        fs, path = self.resolve()
+        try:
+            with fs.open_input_stream(path) as stream:
+                return bytes(stream.read())
+        except (OSError, pa.ArrowException) as error:
+            raise StorageError(f"cannot read {self.uri}: {error}") from error
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write whole or not at all: a temporary name, then a rename (an object store's put is whole)."""
+        fs, path = self.resolve()
+        try:
+            fs.create_dir(os.path.dirname(path), recursive=True)
+            temporary = f"{path}.tmp-{os.getpid()}" if self.is_local else path
+            with fs.open_output_stream(temporary) as stream:
+                stream.write(data)
+            if temporary != path:
+                os.replace(temporary, path)
+        except (OSError, pa.ArrowException) as error:
+            raise StorageError(
+                f"cannot write {self.uri}: {error}; check that the place exists, is writable "
+                "and has room"
+            ) from error
+
+    def read_json(self) -> Any:
+        data = self.read_bytes()
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise StorageError(f"{self.uri} is not JSON ({error}); delete it to redo it") from error
+
+    def write_json(self, value: Any) -> None:
+        self.write_bytes(json.dumps(value, indent=1, sort_keys=True).encode() + b"\n")
+
+    def read_table(self, **options: Any) -> pa.Table:
+        fs, path = self.resolve()
+        return pq.read_table(path, filesystem=fs, **options)
+
+    def write_table(self, table: pa.Table) -> None:
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        self.write_bytes(sink.getvalue().to_pybytes())

@@ -1,0 +1,162 @@
+"""What the terminal shows of a run: a line a step, a line a round, and the table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.dag import Kind, Round, Step
+from pipelines.runs import Manifest, RunFolder
+
+
+def print_step(console: Console, step: Step, manifest: Manifest, reused: bool) -> None:
+    """One line for a step that ended."""
+    how = "reused" if reused else f"{manifest.seconds:6.1f} s"
+    console.print(f"  {step.title:<18} {how:>9}  {_of_step(step, manifest.facts)}", highlight=False)
+    if manifest.facts.get("warning"):
+        console.print(f"  [yellow]warning[/] {manifest.facts['warning']}", highlight=False)
+
+
+def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
+    match step.kind:
+        case Kind.EXTRACT:
+            return f"{facts['images']:,} images, {facts['actors']} encoders"
+        case Kind.LABEL:
+            agreement = facts["agreement"]
+            moved = "" if agreement is None else f", agreement {agreement:.3f}"
+            return (
+                f"{facts['clusters']:,} clusters, outliers {100 * facts['outlier_share']:.1f} %, "
+                f"largest {100 * facts['largest_share']:.1f} %{moved}"
+            )
+        case Kind.TRAIN:
+            return (
+                f"loss {facts['first_loss']:.3f} -> {facts['loss']:.3f}, "
+                f"{facts['images_per_second']:,.0f} images/s, "
+                f"{facts['start_seconds']:.1f} s to start the workers"
+            )
+        case Kind.EVALUATE:
+            rows = facts["retrieval"]
+            scores = [f"{r['scenario']} {100 * (r['mean_ap'] or 0):.1f}" for r in rows]
+            return "mAP " + ", ".join(scores) if rows else "no query and gallery images"
+
+
+def print_round(console: Console, each: Round, manifests: Mapping[str, Manifest]) -> None:
+    """The round in one line: clusters, outliers, largest cluster, agreement, loss, seconds."""
+    labels = [manifests[step.name].facts for step in each.of(Kind.LABEL)]
+    images = sum(facts["images"] for facts in labels)
+    share = sum(facts["outlier_share"] * facts["images"] for facts in labels) / max(images, 1)
+    agreements = [facts["agreement"] for facts in labels if facts["agreement"] is not None]
+    parts = [
+        f"{sum(facts['clusters'] for facts in labels):,} clusters",
+        f"outliers {100 * share:.1f} %",
+        f"largest {100 * max(facts['largest_share'] for facts in labels):.1f} %",
+    ]
+    if agreements:
+        parts.append(f"agreement (AMI) {sum(agreements) / len(agreements):.3f}")
+    for step in each.of(Kind.TRAIN):
+        parts.append(f"loss {manifests[step.name].facts['loss']:.3f}")
+    seconds: dict[str, float] = {}
+    for step in each.steps:
+        longest = seconds.get(step.kind.value, 0.0)
+        seconds[step.kind.value] = max(longest, manifests[step.name].seconds)
+    parts.append(" ".join(f"{name} {value:.1f} s" for name, value in seconds.items()))
+    console.print(f"[bold]{each.folder}[/] " + " · ".join(parts), highlight=False)
+
+
+def evaluation_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+    """Retrieval per scenario and direction."""
+    table = Table(title=title, title_justify="left")
+    for name in ("scenario", "query -> gallery"):
+        table.add_column(name)
+    names = ("mAP", "mINP", "rank-1", "rank-5", "rank-10", "queries", "skipped")
+    for name in names:
+        table.add_column(name, justify="right")
+    for row in rows:
+        scores = [row["mean_ap"], row["mean_inp"], row["rank_1"], row["rank_5"], row["rank_10"]]
+        table.add_row(
+            row["scenario"],
+            f"g={row['query_group']} -> g={row['gallery_group']}",
+            *[percent(score) for score in scores],
+            f"{row['num_queries']:,}",
+            f"{row['num_skipped']:,}",
+        )
+    return table
+
+
+def quality_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+    """Pseudo-labels against identities, per (scenario, group)."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("scenario/group")
+    names = ("ARI", "NMI", "clustered", "purity", "clusters", "persons")
+    for name in names:
+        table.add_column(name, justify="right")
+    for row in rows:
+        scores = [percent(row[key]) for key in ("ari", "nmi", "coverage", "purity")]
+        table.add_row(row["group"], *scores, f"{row['num_clusters']:,}", f"{row['num_persons']:,}")
+    return table
+
+
+def gain_table(run: RunFolder, rounds: Sequence[Round]) -> Table:
+    """Per scenario, zero-shot against after: mAP and rank-1, ARI where known, clusters, outliers."""
+    first, last = rounds[0], rounds[-1]
+    table = Table(title="zero-shot -> after training", title_justify="left")
+    for name in ("scenario", "", "mAP", "rank-1", "ARI", "clusters", "outliers"):
+        table.add_column(name, justify="left" if name in ("scenario", "") else "right")
+    scenarios = list(dict.fromkeys(step.scenario for step in first.of(Kind.LABEL)))
+    before, after = _evaluation(run, first), _evaluation(run, last)
+    for scenario in scenarios:
+        for row, end in _paired(before["retrieval"], after["retrieval"], scenario):
+            table.add_row(
+                scenario,
+                f"g={row['query_group']} -> g={row['gallery_group']}",
+                _moved(row["mean_ap"], end["mean_ap"]),
+                _moved(row["rank_1"], end["rank_1"]),
+            )
+        for step, final in zip(first.of(Kind.LABEL), last.of(Kind.LABEL), strict=True):
+            if step.scenario != scenario:
+                continue
+            start, end = run.read(step.name), run.read(final.name)
+            assert start is not None
+            assert end is not None
+            key = f"{scenario}/{step.group}"
+            table.add_row(
+                scenario,
+                f"labels of g={step.group}",
+                "",
+                "",
+                _moved(_ari(before, key), _ari(after, key)),
+                f"{start.facts['clusters']:,} -> {end.facts['clusters']:,}",
+                _moved(start.facts["outlier_share"], end.facts["outlier_share"]),
+            )
+        table.add_section()
+    return table
+
+
+def percent(score: float | None) -> str:
+    return "-" if score is None else f"{100 * score:.1f}"
+
+
+def _moved(before: float | None, after: float | None) -> str:
+    if before is None and after is None:
+        return ""
+    return f"{percent(before)} -> {percent(after)}"
+
+
+def _evaluation(run: RunFolder, each: Round) -> dict[str, Any]:
+    steps = each.of(Kind.EVALUATE)
+    manifest = run.read(steps[0].name) if steps else None
+    return manifest.facts if manifest is not None else {"retrieval": [], "labels": []}
+
+
+def _paired(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], scenario: str
+) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    pairs = zip(before, after, strict=True)
+    return [(row, end) for row, end in pairs if row["scenario"] == scenario]
+
+
+def _ari(evaluation: Mapping[str, Any], key: str) -> float | None:
+    return next((row["ari"] for row in evaluation["labels"] if row["group"] == key), None)
