@@ -178,3 +178,7 @@ def main(argv: list[str] | None = None) -> None:
     if code:
         # Steps wait for Ray in threads that cannot be stopped and must not hold up the exit.
         os._exit(int(code))
+
+
+if __name__ == "__main__":
+    main()

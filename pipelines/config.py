@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from itkm_core.corpus.transforms import Augmentation
 from itkm_core.errors import ConfigError
-from itkm_core.learning.homogeneous import HomogeneousConfig
+from itkm_core.learning.config import HomogeneousConfig
 
 DEFAULT_RECIPE = "tiny"
 
@@ -70,11 +70,14 @@ class RunConfig(Section):
 
     seed: int = Field(default=0, ge=0)
     rounds: int = Field(default=3, ge=1)
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    extract_precision: Literal["auto", "fp32", "bf16"] = (
+        "auto"  # auto: bf16 where the device has it
+    )
     model: ModelConfig = ModelConfig()
     labels: LabelConfig = LabelConfig()
     homogeneous: HomogeneousConfig = HomogeneousConfig()
     augmentation: Augmentation = Augmentation()
+    colour_free: tuple[str, ...] = ()  # as "uvi/1": groups whose colour means nothing
     evaluate_every_round: bool = True
     compute: ComputeConfig = ComputeConfig()
 

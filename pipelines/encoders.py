@@ -14,16 +14,9 @@ if TYPE_CHECKING:
     import torch
 
     from itkm_core.model.image_encoder import ImageEncoder
+    from itkm_core.model.weights import EncoderInfo
 
-
-@dataclass
-class LoadedEncoder:
-    encoder: ImageEncoder
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-    def autocast(self, precision: str, device: torch.device) -> Any:
-        return autocast(precision, device)
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -38,33 +31,22 @@ class EncoderSource:
     seed: int
     checkpoint: Place | None = None
 
-    def load(self, device: torch.device | str = "cpu") -> LoadedEncoder:
-        """The encoder on `device`. The same source gives the same weights in every process."""
-        import torch
-
+    def load(self, device: torch.device | str = "cpu") -> tuple[ImageEncoder, EncoderInfo]:
+        """The encoder on `device` and its record. The same source gives the same weights anywhere."""
         from itkm_core.model.clip import load_clip
-        from itkm_core.model.image_encoder import ImageEncoder
-        from itkm_core.model.weights import load_encoder_state
+        from itkm_core.model.weights import load_encoder, make_encoder
 
-        clip = load_clip(self.model.name, self.model.pretrained)
-        # The scenario embedding is drawn at random: every process must draw the same.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            encoder = ImageEncoder.from_open_clip(
-                clip.model,
-                num_scenarios=len(self.scenarios),
-                image_size=self.model.image_size,
-                scenario_embedding=self.model.scenario_embedding,
-                scenario_scale=self.model.scenario_scale,
-            )
         if self.checkpoint is not None:
-            load_encoder_state(
-                encoder,
-                (self.checkpoint / "model.safetensors").read_bytes(),
-                model=self.model.name,
-                scenarios=self.scenarios,
-            )
-        return LoadedEncoder(encoder.to(device), clip.mean, clip.std)
+            return load_encoder((self.checkpoint / WEIGHTS).read_bytes(), device=device)
+        encoder, info = make_encoder(
+            load_clip(self.model.name, self.model.pretrained),
+            self.scenarios,
+            image_size=self.model.image_size,
+            scenario_embedding=self.model.scenario_embedding,
+            scenario_scale=self.model.scenario_scale,
+            seed=self.seed,
+        )
+        return encoder.to(device), info
 
 
 def autocast(precision: str, device: torch.device) -> Any:

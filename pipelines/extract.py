@@ -17,7 +17,7 @@ import pyarrow.dataset as pads
 from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import FeatureError
 from pipelines.config import RunConfig
-from pipelines.encoders import EncoderSource
+from pipelines.encoders import EncoderSource, autocast
 from pipelines.storage import Place
 from pipelines.telemetry import Telemetry
 
@@ -44,9 +44,9 @@ class Extractor:
 
         torch.set_num_threads(threads)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.loaded = source.load(device=self.device)
-        self.loaded.encoder.eval().to(self.device)
-        self.autocast = self.loaded.autocast(precision, self.device)
+        self.encoder, self.info = source.load(device=self.device)
+        self.encoder.eval()
+        self.autocast = autocast(precision, self.device)
         self.row_of = {name: row for row, name in enumerate(scenarios)}
         self.telemetry = telemetry
 
@@ -56,16 +56,14 @@ class Extractor:
         from itkm_core.corpus.images import decode_image
         from itkm_core.corpus.transforms import to_tensor
 
-        size = self.loaded.encoder.image_size
+        size = self.encoder.image_size
         images = np.stack([decode_image(image.as_buffer(), size) for image in batch["image"]])
-        tensor = to_tensor(torch.from_numpy(images), self.loaded.mean, self.loaded.std)
+        tensor = to_tensor(images, self.info.mean, self.info.std, self.device)
         groups = torch.from_numpy(batch["group"].to_numpy().astype(np.int64))
-        rows = [self.row_of[name] for name in batch["scenario"].to_pylist()]
+        rows = torch.tensor([self.row_of[name] for name in batch["scenario"].to_pylist()])
         with torch.inference_mode(), self.autocast:
-            features = self.loaded.encoder(
-                tensor.to(self.device), groups.to(self.device), torch.tensor(rows).to(self.device)
-            )
-        values = torch.nn.functional.normalize(features.float(), dim=1).cpu().numpy()
+            features = self.encoder(tensor, groups, rows)
+        values = features.float().cpu().numpy()
         self.telemetry.advance(len(values))
         return pa.table(
             {
@@ -108,7 +106,7 @@ def extract(
         fn_constructor_args=(
             source,
             corpus.scenarios,
-            config.precision,
+            config.extract_precision,
             plan["threads"],
             telemetry,
         ),

@@ -40,9 +40,9 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
         LabelError: the labels cannot be learnt from and there are none of an earlier round to keep.
     """
     import numba
+    from itkm_core.clustering.guards import Condition, check, describe
 
     from itkm_core.clustering import agreement, pseudo_label
-    from itkm_core.clustering.guards import Condition, check, describe
     from itkm_core.errors import LabelError
 
     numba.set_num_threads(max(1, min(int(os.environ.get("OMP_NUM_THREADS", "1")), _max_threads())))

@@ -13,9 +13,9 @@ from pipelines.config import RunConfig
 from pipelines.dag import Kind, Round, plan_rounds
 from pipelines.engine import RunContext, run_round
 from pipelines.label import read_labels
-from pipelines.tables import gain_table, print_round, print_step
 from pipelines.runs import RunFolder, open_run
 from pipelines.storage import Place
+from pipelines.tables import gain_table, print_round, print_step
 from pipelines.telemetry import ProgressDisplay, Telemetry
 
 LABELS_FILE = "pseudo_labels.parquet"

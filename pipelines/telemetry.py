@@ -14,10 +14,10 @@ from typing import Any
 
 import ray
 from ray.actor import ActorHandle
+from ray.util.metrics import Gauge
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
-from ray.util.metrics import Gauge
 
 # name -> (help with its unit, tags)
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -42,11 +42,11 @@ class _Board:
             name: Gauge(name, description=text, tag_keys=tags)
             for name, (text, tags) in GAUGES.items()
         }
-        self.step, self.done, self.total, self.note = "", 0, 0, ""
+        self.step, self.done, self.first, self.total, self.note = "", 0, 0, 0, ""
         self.since = time.monotonic()
 
     def begin(self, step: str, total: int) -> None:
-        self.step, self.done, self.total, self.note = step, 0, total, ""
+        self.step, self.done, self.first, self.total, self.note = step, 0, 0, total, ""
         self.since = time.monotonic()
 
     def advance(self, count: int, note: str) -> None:

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import ItkmError, TrainingError
 from pipelines.config import RunConfig
-from pipelines.encoders import EncoderSource
-from pipelines.label import read_centroids, read_labels
+from pipelines.encoders import WEIGHTS, EncoderSource
 from pipelines.runs import digest_of
 from pipelines.storage import Place
 from pipelines.telemetry import Telemetry
+from pipelines.train_worker import CHECKPOINT, TrainTask, train_loop
 
 # Ray Train keeps its own bookkeeping and mid-round checkpoints in this folder of the step.
 _GROUP = "ray_train"
-
-
-@dataclass(frozen=True)
-class TrainTask:
-    """What one worker of a round's training needs, small enough to send."""
-
-    config: RunConfig
-    corpus_root: str
-    source: EncoderSource
-    number: int
-    labels: tuple[Place, ...]
-    previous: Place | None
-    out: Place
-    threads: int
-    telemetry: Telemetry
 
 
 def train_round(
@@ -61,15 +41,23 @@ def train_round(
     import ray.train
     from ray.train.torch import TorchTrainer
 
-    started = time.time()
     workers, per_worker, threads = plan_workers(config, ray.cluster_resources())
     use_gpu = per_worker.get("GPU", 0) > 0
-    task = TrainTask(config, corpus.root, source, number, labels, previous, out, threads, telemetry)
-    steps = config.homogeneous.steps_per_round
-    telemetry.begin(f"round-{number:03d} train", steps * _batch_size(config, labels))
+    task = TrainTask(
+        config=config,
+        corpus_root=corpus.root,
+        source=source,
+        number=number,
+        labels=labels,
+        previous=previous,
+        out=out,
+        threads=threads,
+        telemetry=telemetry,
+        asked=time.time(),
+    )
     trainer = TorchTrainer(
-        _train_loop,
-        train_loop_config={"task": task, "asked": started},
+        train_loop,
+        train_loop_config={"task": task},
         scaling_config=ray.train.ScalingConfig(
             num_workers=workers, use_gpu=use_gpu, resources_per_worker=per_worker
         ),
@@ -86,7 +74,7 @@ def train_round(
     except ray.train.TrainingFailedError as error:
         raise _explain(error, out) from error
     facts = dict(result.metrics or {})
-    digest = digest_of((out / "checkpoint" / "model.safetensors").read_bytes())
+    digest = digest_of((out / CHECKPOINT / WEIGHTS).read_bytes())
     return digest, {**facts, "workers": workers, "threads": threads, "gpu": use_gpu}
 
 
@@ -118,7 +106,7 @@ def _explain(error: Exception, out: Place) -> ItkmError:
 
 
 def _last_good(out: Place) -> str:
-    states = (out / _GROUP).files("model.safetensors")
+    states = (out / _GROUP).files(WEIGHTS)
     if states:
         return f"The last good checkpoint is {os.path.dirname(states[-1])}."
     return "The last good checkpoint is the one of the round before."

@@ -8,13 +8,13 @@ transparency is dropped. Of a JPEG that carries further pictures (MPO, gain maps
 from __future__ import annotations
 
 import io
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 Encoded = bytes | bytearray | memoryview
+"""Encoded picture bytes; anything with the buffer protocol does, such as pyarrow.Buffer."""
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
@@ -57,7 +57,7 @@ NO_LIMITS = ImageLimits(max_pixels=2**62, max_bytes=2**62)
 
 
 def inspect_image(data: Encoded, limits: ImageLimits) -> tuple[int, int]:
-    """Decode `data` in full, so that a missing end is noticed, and return (height, width) in pixels.
+    """(height, width) in pixels, after decoding `data` in full so that a missing end is noticed.
 
     Raises:
         BadImage: with the reason, for anything that is not one whole still picture within `limits`.
@@ -72,7 +72,7 @@ def decode_image(data: Encoded, size: tuple[int, int]) -> np.ndarray:
     Resizing is bicubic with antialiasing; a picture of that size already is left as it is.
 
     Raises:
-        BadImage: the bytes are not one whole still picture. Size limits are ingest's concern, not ours.
+        BadImage: the bytes are not one whole still picture. Sizes were checked by ingest.
     """
     height, width = size
     image = _load(data, NO_LIMITS)
@@ -94,13 +94,13 @@ def _load(data: Encoded, limits: ImageLimits) -> Image.Image:
     if num_bytes > limits.max_bytes:
         raise BadImage("too_many_bytes", f"{num_bytes} > {limits.max_bytes}")
     try:
-        image = _open(data)
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = image.size
         if width * height > limits.max_pixels:
             raise BadImage("too_many_pixels", f"{width} x {height} > {limits.max_pixels}")
         # An MPO file is a JPEG with further pictures behind the one that viewers show: not a film.
-        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-            raise BadImage("animated", f"{image.n_frames} frames")  # type: ignore[attr-defined]
+        if image.format != "MPO" and getattr(image, "is_animated", False):
+            raise BadImage("animated")
         if image.mode not in _MODES:
             raise BadImage("unsupported", f"mode {image.mode}")
         image.load()
@@ -112,13 +112,6 @@ def _load(data: Encoded, limits: ImageLimits) -> Image.Image:
         raise BadImage("too_many_pixels", str(error)) from error
     except UnidentifiedImageError as error:
         raise BadImage("unreadable", "not a picture of a known format") from error
-    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise all kinds on hostile bytes
+    except Exception as error:  # Pillow's decoders raise all kinds on hostile bytes
         reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
         raise BadImage(reason, f"{type(error).__name__}: {error}") from error
-
-
-def _open(data: Encoded) -> Image.Image:
-    with warnings.catch_warnings():
-        # Pillow warns above half its own bound; ours is checked next, and names the numbers.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(io.BytesIO(data), formats=FORMATS)

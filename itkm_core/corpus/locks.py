@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 from collections.abc import Iterator
 
 
@@ -12,8 +11,8 @@ from collections.abc import Iterator
 def exclusive(path: str, *, wait: bool = True) -> Iterator[bool]:
     """Hold the lock file `path`; yields False when `wait` is off and another process holds it.
 
-    On a file system without locks the body runs unlocked (and True is yielded): callers use the lock
-    to save double work, and atomic renames to stay correct.
+    On a file system without locks the body runs unlocked (and True is yielded): callers use the
+    lock to save double work, and atomic renames to stay correct.
     """
     with open(path, "ab") as handle:
         try:
@@ -28,8 +27,3 @@ def exclusive(path: str, *, wait: bool = True) -> Iterator[bool]:
             yield True
         finally:
             fcntl.flock(handle, fcntl.LOCK_UN)
-
-
-def default_cache_dir() -> str:
-    """$ITKM_CACHE, else ~/.cache/itkm."""
-    return os.environ.get("ITKM_CACHE") or os.path.expanduser("~/.cache/itkm")

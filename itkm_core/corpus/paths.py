@@ -20,9 +20,9 @@ def is_local(path: str | os.PathLike[str]) -> bool:
 def resolve(path: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     """The file system of `path` and the path inside it.
 
-    A plain path is made absolute (with `~` expanded); anything with `://` goes to pyarrow.fs, which
-    finds credentials the way the storage's own tools do. Options ride in the query part, for example
-    `s3://bucket/key?endpoint_override=localhost:9000`.
+    A plain path is made absolute (with `~` expanded); anything with `://` goes to pyarrow.fs,
+    which finds credentials the way the storage's own tools do. Options ride in the query part, for
+    example `s3://bucket/key?endpoint_override=localhost:9000`.
 
     Raises:
         StorageError: the URI has an unknown scheme, or its file system cannot be set up.
@@ -64,7 +64,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write one file, all or nothing: a local one through a temporary name beside it.
 
-    The folder is made when it is not there. Object stores make an object visible when it is complete.
+    The folder is made when it is not there. An object store shows an object when it is complete.
     """
     filesystem, inner = resolve(path)
     if not isinstance(filesystem, fs.LocalFileSystem):

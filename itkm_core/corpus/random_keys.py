@@ -1,7 +1,8 @@
-"""Random numbers that belong to a row and not to a process: a 64-bit key per row, and uniform draws from a key.
+"""Random numbers that belong to a row, not to a process: a 64-bit key, and draws from it.
 
-Any worker that holds a row's key draws the same numbers for it, whatever else is in its batch. The mixing function
-is splitmix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+Any worker that holds a row's key draws the same numbers for it, whatever else is in its batch. The
+mixing function is splitmix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number
+generators", OOPSLA 2014).
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
 def row_keys(parts: tuple[int, ...], num_rows: int) -> Keys:
-    """uint64 [num_rows]: distinct keys, a pure function of `parts` (integers, not negative) and the row."""
+    """uint64 [num_rows]: distinct keys, a pure function of `parts` (not negative) and the row."""
     base = np.random.SeedSequence(parts).generate_state(1, np.uint64)
     return _mix(base + np.arange(1, num_rows + 1, dtype=np.uint64) * _GAMMA)
 
 
 def uniforms(keys: Keys, num_draws: int) -> NDArray[np.float64]:
-    """float64 [len(keys), num_draws] in [0, 1); row i depends on key i only, draw j not on `num_draws`."""
+    """float64 [len(keys), num_draws] in [0, 1); row i depends on key i only."""
     counters = np.arange(1, num_draws + 1, dtype=np.uint64) * _GAMMA
     bits = _mix(keys[:, None] + counters[None, :])
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53

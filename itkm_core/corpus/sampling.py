@@ -1,9 +1,10 @@
-"""The batch plan: which images a training step sees, a pure function of (labels, seed, round, step).
+"""The batch plan: which images a step sees, a pure function of (labels, seed, round, step).
 
-The global batch is planned first and then sliced by rank, so any number of workers, and any worker that resumes,
-sees the same images in the same order (METHOD "Stage I", batches).
+The global batch is planned first and then sliced by rank, so any number of workers, and any worker
+that resumes, sees the same images in the same order (METHOD "Stage I", batches).
 
-Shapes: n images and K clusters in one (scenario, group); P clusters x Q images of each per step; B images per step.
+Shapes: n images and K clusters in one (scenario, group); P clusters x Q images of each per step,
+B images over all groups.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from itkm_core.errors import LabelError, TrainingError
 
 Ints = NDArray[np.int64]
 
-_CLUSTER_ORDER, _IMAGE_DRAW, _ROW_KEYS = 1, 2, 3  # purposes: their draws must not depend on each other
+# Purposes: draws for one must not depend on those for another.
+_CLUSTER_ORDER, _IMAGE_DRAW, _ROW_KEYS = 1, 2, 3
 
 
 @dataclass(frozen=True)
 class GroupLabels:
-    """Pseudo-labels of one (scenario, group): `sample_ids` int64 [n]; `labels` int64 [n], -1 an outlier."""
+    """One (scenario, group): `sample_ids` int64 [n] and their `labels` int64 [n], -1 an outlier."""
 
     scenario: int
     group: int
@@ -36,7 +38,7 @@ class GroupLabels:
 
 @dataclass(frozen=True)
 class GroupIndex:
-    """The clusters of one (scenario, group), made once a round so that each step's plan costs microseconds.
+    """The clusters of one (scenario, group), made once a round so that planning a step is cheap.
 
     Attributes:
         scenario, group: whose clusters they are.
@@ -58,26 +60,26 @@ class GroupIndex:
         """Sort a group's images by cluster.
 
         Raises:
-            LabelError: no cluster at all, lengths that differ, or cluster numbers that are not 0 .. K-1.
+            LabelError: no cluster, lengths that differ, or cluster numbers with gaps.
         """
         where = f"scenario {labels.scenario}, group {labels.group}"
         if labels.sample_ids.shape != labels.labels.shape or labels.labels.ndim != 1:
             raise LabelError(
-                f"{where}: {labels.sample_ids.shape} sample ids and {labels.labels.shape} labels, expected one "
-                "label per sample id"
+                f"{where}: {labels.sample_ids.shape} sample ids and {labels.labels.shape} labels, "
+                "expected one label per sample id"
             )
         kept = labels.labels >= 0
         clusters, samples = labels.labels[kept], labels.sample_ids[kept]
         if len(clusters) == 0:
             raise LabelError(
-                f"{where}: no cluster to learn from among {len(kept)} images. Label again with a larger "
-                "label.eps or a smaller label.k1"
+                f"{where}: no cluster to learn from among {len(kept)} images. Label again with a "
+                "larger label.eps or a smaller label.k1"
             )
         sizes = np.bincount(clusters)
         if (sizes == 0).any():
             raise LabelError(
-                f"{where}: cluster {int(np.argmin(sizes))} has no image although cluster {len(sizes) - 1} exists: "
-                "expected cluster numbers without gaps"
+                f"{where}: cluster {int(np.argmin(sizes))} has no image although cluster "
+                f"{len(sizes) - 1} exists: expected cluster numbers without gaps"
             )
         order = np.lexsort((samples, clusters))
         starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -90,7 +92,7 @@ class BatchPlan:
 
     Attributes:
         sample_ids, scenarios, groups, labels: int64 [B].
-        block: int64 [B], index of the row's (scenario, group) in the sequence the plan was made from.
+        block: int64 [B], the row's (scenario, group) as an index of what was planned from.
         keys: uint64 [B], seeds of the rows' augmentation.
         round, step: what was planned.
         num_blocks: number of (scenario, group).
@@ -119,13 +121,13 @@ class BatchPlan:
         return dataclasses.replace(self, **parts)
 
     def slice(self, rank: int, world: int) -> BatchPlan:
-        """The contiguous part of worker `rank` of `world`; the parts in order of rank make up the plan."""
+        """Worker `rank`'s contiguous part; the parts in order of rank make up the plan."""
         bounds = slice_bounds(len(self), world)
         return self.rows(bounds[rank], bounds[rank + 1])
 
 
 def slice_bounds(num_rows: int, world: int) -> list[int]:
-    """world + 1 bounds of nearly equal contiguous parts, the larger ones first (as `np.array_split`)."""
+    """world + 1 bounds of nearly equal contiguous parts, as `np.array_split` makes them."""
     size, larger = divmod(num_rows, world)
     return [rank * size + min(rank, larger) for rank in range(world + 1)]
 
@@ -141,9 +143,9 @@ def plan_step(
 ) -> BatchPlan:
     """Plan one step: min(P, K) clusters of every (scenario, group), Q images of each.
 
-    Over an epoch of a group, ceil(K / P) steps, its clusters come in the order of one permutation without
-    replacement; the last step, where the permutation runs short, fills up from its front. A cluster with fewer
-    than Q images gives each of them as evenly often as Q allows. [ours]
+    Over an epoch of a group, ceil(K / P) steps, its clusters come in the order of one permutation
+    without replacement; the last step, where the permutation runs short, fills up from its front. A
+    cluster with fewer than Q images gives each of them as evenly often as Q allows. [ours]
 
     Args:
         groups: one entry per (scenario, group); pass `GroupIndex` when planning many steps.
@@ -197,8 +199,10 @@ def _clusters_of_step(index: GroupIndex, num: int, seed: int, round: int, step: 
 
 
 @functools.lru_cache(maxsize=32)
-def _cluster_order(seed: int, round: int, scenario: int, group: int, epoch: int, total: int) -> Ints:
-    """A permutation of the clusters; remembered, because at 50,000 clusters it dominates a step's plan."""
+def _cluster_order(
+    seed: int, round: int, scenario: int, group: int, epoch: int, total: int
+) -> Ints:
+    """A permutation of the clusters; remembered, because with many clusters it costs most."""
     rng = _generator(seed, round, _CLUSTER_ORDER, scenario, group, epoch)
     order = rng.permutation(total).astype(np.int64)
     order.setflags(write=False)
@@ -206,7 +210,7 @@ def _cluster_order(seed: int, round: int, scenario: int, group: int, epoch: int,
 
 
 def _draw_images(index: GroupIndex, clusters: Ints, num: int, rng: np.random.Generator) -> Ints:
-    """int64 [len(clusters) * num]: sample ids, `num` of each cluster, without replacement where it has as many."""
+    """int64 [len(clusters) * num]: sample ids, without replacement where there are as many."""
     first = index.starts[clusters]
     sizes = index.starts[clusters + 1] - first
     offsets = np.empty((len(clusters), num), np.int64)
@@ -217,7 +221,10 @@ def _draw_images(index: GroupIndex, clusters: Ints, num: int, rng: np.random.Gen
 
 
 def _distinct(sizes: Ints, num: int, rng: np.random.Generator) -> Ints:
-    """[len(sizes), num]: distinct numbers below each size (Floyd's algorithm, so a huge cluster costs no more)."""
+    """[len(sizes), num]: distinct numbers below each size; a huge cluster costs no more.
+
+    Robert Floyd's sampling algorithm (Bentley, "Programming Pearls", CACM 1987).
+    """
     chosen = np.full((len(sizes), num), -1, np.int64)
     for place in range(num):
         last = sizes - num + place
@@ -228,7 +235,7 @@ def _distinct(sizes: Ints, num: int, rng: np.random.Generator) -> Ints:
 
 
 def _tiled(sizes: Ints, num: int, rng: np.random.Generator) -> Ints:
-    """[len(sizes), num]: each cluster's numbers in a random order, repeated until there are `num`."""
+    """[len(sizes), num]: the numbers below each size in a random order, repeated as needed."""
     order = rng.random((len(sizes), num))
     order[np.arange(num) >= sizes[:, None]] = 2.0
     shuffled = order.argsort(axis=1)

@@ -2,7 +2,7 @@
 
 corpus.json            what is in it; written last, so a folder without it is not a corpus
 shards/part-*.parquet  CORPUS_SCHEMA, sample ids dense and ascending through the shards
-identities.parquet     IDENTITY_SCHEMA, only where the source knows who is who; evaluation opens it
+identities.parquet     IDENTITY_SCHEMA, only where the source knows who is who; for evaluation
 rejected.parquet       REJECTED_SCHEMA, pictures that were set aside
 """
 
@@ -50,7 +50,9 @@ INDEX_COLUMNS = tuple(name for name in CORPUS_SCHEMA.names if name != "image")
 IDENTITY_SCHEMA = pa.schema(
     [("sample_id", pa.int64()), ("person", pa.int64()), ("clothes", pa.int64())]
 )
-"""person: -1 unknown or junk, 0 distractor; ids are compared only within a scenario. clothes: -1 unknown."""
+"""person: -1 unknown or junk, 0 distractor; ids are compared only within a scenario.
+
+clothes: -1 unknown."""
 
 LISTING_SCHEMA = pa.schema(
     [
@@ -63,7 +65,9 @@ LISTING_SCHEMA = pa.schema(
         ("clothes", pa.int64()),
     ]
 )
-"""What a collection reader yields, sorted by uri, before any id. group -1: decided by resolution later."""
+"""What a collection reader yields, sorted by uri, before any id.
+
+group -1: decided by resolution when the pictures are read."""
 
 REJECTED_SCHEMA = pa.schema(
     [("uri", pa.string()), ("scenario", pa.string()), ("reason", pa.string())]

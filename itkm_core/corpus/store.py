@@ -1,8 +1,8 @@
 """Random access to a corpus' pictures, from memory-mapped Arrow files on this node.
 
-A Parquet shard is made to be read from one end to the other. Training wants any picture at once, so
-each shard is copied one time per node to an uncompressed Arrow IPC file and mapped into memory; a
-picture is then a slice of the map, and the kernel's page cache is shared by all workers of the node.
+A Parquet shard is made to be read from one end to the other. Training wants any picture at once,
+so each shard is copied one time per node to an uncompressed Arrow IPC file and mapped into memory;
+a picture is then a slice of the map, and the node's workers share the kernel's page cache.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from itkm_core.corpus.locks import default_cache_dir, exclusive
+from itkm_core.corpus.locks import exclusive
 from itkm_core.corpus.paths import resolve
 from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import CorpusError, StorageError
@@ -25,12 +25,17 @@ from itkm_core.errors import CorpusError, StorageError
 _CACHE_SCHEMA = pa.schema([("sample_id", pa.int64()), ("image", pa.binary())])
 
 
+def default_cache_dir() -> str:
+    """$ITKM_CACHE, else ~/.cache/itkm."""
+    return os.environ.get("ITKM_CACHE") or os.path.expanduser("~/.cache/itkm")
+
+
 class CorpusStore:
     """The pictures of `corpus` by sample_id.
 
-    Copies live in `cache_dir`/<digest>/part-00000.arrow ($ITKM_CACHE or ~/.cache/itkm by default), made
-    when a shard is first needed, and may be deleted whenever no process uses them. Any number of
-    processes may build and read at once: a copy gets its name only when it is complete.
+    Copies live in `cache_dir`/<digest>/part-00000.arrow ($ITKM_CACHE or ~/.cache/itkm by default),
+    are made when a shard is first needed, and may be deleted whenever no process uses them. Any
+    number of processes may build and read at once: a copy gets its name when it is complete.
 
     A store is cheap to send to another process: that one maps the files again.
     """
@@ -50,7 +55,7 @@ class CorpusStore:
         return self.corpus.num_images
 
     def images(self, sample_ids: Sequence[int] | np.ndarray) -> list[memoryview]:
-        """The encoded pictures of `sample_ids` int64 [N], in that order, as read-only zero-copy views.
+        """The encoded pictures of `sample_ids` int64 [N], in that order, as read-only views.
 
         Raises:
             CorpusError: an id outside 0..num_images-1, or a damaged shard.
@@ -135,11 +140,11 @@ class _MappedShard:
 
     def __init__(self, table: pa.Table) -> None:
         self._data: list[memoryview] = []
-        self._offsets: list[list[int]] = []
+        self._offsets: list[np.ndarray] = []
         for chunk in table["image"].chunks:
             _, offsets, data = chunk.buffers()
             window = np.frombuffer(offsets, dtype=np.int32)[chunk.offset :][: len(chunk) + 1]
-            self._offsets.append(window.tolist())
+            self._offsets.append(window)
             self._data.append(memoryview(data if data is not None else b"").cast("B"))
         self._first_rows = np.cumsum([0] + [len(chunk) for chunk in table["image"].chunks])
 

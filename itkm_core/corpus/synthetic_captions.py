@@ -1,7 +1,7 @@
 """What a picture of a made-up person is called. [ours]
 
-A caption names some of what its own picture shows, in varied order and words. An infrared picture is
-described without colour: by shapes, things and how bright the cloth looks.
+A caption names some of what its own picture shows, in varied order and words. An infrared picture
+is described without colour: by shapes, things and how bright the cloth looks.
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ def _things(rng: Generator, person: Person, infrared: bool) -> list[str]:
         things.append("without a hat")
     if rng.random() < 0.35:
         shoes = "boots" if person.shoes == "boots" else "shoes"
-        things.append(f"in {_cloth(rng, person.shoe_material, infrared)} {shoes}".replace("  ", " "))
+        things.append(
+            f"in {_cloth(rng, person.shoe_material, infrared)} {shoes}".replace("  ", " ")
+        )
     return things
 
 

@@ -9,7 +9,7 @@ from numpy.random import Generator
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCENARIOS = ("uvi", "ucc", "ucr")
-"""Visible-infrared, clothing change and cross-resolution: the scenario names of a synthetic corpus."""
+"""Scenario names of a synthetic corpus: visible-infrared, clothing change, cross-resolution."""
 
 Purpose = Literal["person", "clothes", "camera", "view", "caption"]
 _PURPOSES: dict[Purpose, int] = {"person": 0, "clothes": 1, "camera": 2, "view": 3, "caption": 4}
@@ -19,44 +19,44 @@ _WORLDS = {"people": 0x1DE0, "clip": 0xC11B}
 class SyntheticConfig(BaseModel):
     """Parameters of a synthetic corpus. The same parameters give the same bytes.
 
-    Difficulty is set so that the embedded CLIP finds something across the groups of every scenario and
-    leaves something to learn; see the card beside its weights for the numbers.
+    Difficulty is set so that the embedded CLIP finds something across the groups of every scenario
+    and leaves something to learn; see the card beside its weights for the numbers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    people_train: int = Field(60, ge=0)
+    people_train: int = Field(default=60, ge=0)
     """Training people, in each scenario."""
-    people_test: int = Field(40, ge=0)
+    people_test: int = Field(default=40, ge=0)
     """Test people, in each scenario; none of them is a training person."""
-    images: int = Field(4, ge=1)
+    images: int = Field(default=4, ge=1)
     """Pictures of each person in each group."""
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     world: Literal["people", "clip"] = "people"
-    """Whose people and cameras: `clip` draws those the embedded CLIP learns from, which no other corpus has,
-    whatever its seed."""
+    """Whose people and cameras: `clip` draws those the embedded CLIP learns from, which no other
+    corpus has, whatever its seed."""
     scenarios: tuple[str, ...] = SCENARIOS
-    height: int = Field(64, ge=16, le=1024)
-    width: int = Field(32, ge=8, le=1024)
-    cameras: int = Field(3, ge=1, le=100)
+    height: int = Field(default=64, ge=16, le=1024)
+    width: int = Field(default=32, ge=8, le=1024)
+    cameras: int = Field(default=3, ge=1, le=100)
     """Cameras of each group; no camera serves two groups."""
 
-    reflectance_from_luminance: float = Field(0.7, ge=0.0, le=1.0)
+    reflectance_from_luminance: float = Field(default=0.7, ge=0.0, le=1.0)
     """How far infrared reflectance follows the luminance of the colour: 1 wholly, 0 not at all."""
-    both_garments_changed: float = Field(0.4, ge=0.0, le=1.0)
-    """Share of people whose top and bottom are both other clothes in the second group of clothing change;
-    the rest change one of the two."""
+    both_garments_changed: float = Field(default=0.4, ge=0.0, le=1.0)
+    """Share of people whose top and bottom are both other clothes in the second group of clothing
+    change; the rest change one of the two."""
     downscale: tuple[float, float] = (2.0, 4.0)
     """Range of the low-resolution group's reduction."""
     jpeg_quality: tuple[int, int] = (45, 80)
     """Range of the low-resolution group's JPEG quality."""
-    cast: float = Field(0.22, ge=0.0, le=1.0)
+    cast: float = Field(default=0.22, ge=0.0, le=1.0)
     """Deviation of the logarithm of a camera's gain, per colour channel."""
-    noise: float = Field(0.035, ge=0.0, le=1.0)
+    noise: float = Field(default=0.035, ge=0.0, le=1.0)
     """Deviation of a visible pixel's noise, in units of full white."""
-    infrared_noise: float = Field(0.06, ge=0.0, le=1.0)
+    infrared_noise: float = Field(default=0.06, ge=0.0, le=1.0)
     """Deviation of an infrared pixel's noise, in units of full white."""
-    pose_jitter: float = Field(1.0, ge=0.0, le=3.0)
+    pose_jitter: float = Field(default=1.0, ge=0.0, le=3.0)
     """How much scale, place and lean of the person vary from picture to picture."""
 
     @model_validator(mode="after")
@@ -64,14 +64,19 @@ class SyntheticConfig(BaseModel):
         unknown = [name for name in self.scenarios if name not in SCENARIOS]
         if unknown or not self.scenarios or len(set(self.scenarios)) != len(self.scenarios):
             raise ValueError(
-                f"scenarios is {list(self.scenarios)}; expected some of {list(SCENARIOS)}, each once"
+                f"scenarios is {list(self.scenarios)}; expected some of {list(SCENARIOS)},"
+                " each once"
             )
         if self.people_train + self.people_test < 1:
-            raise ValueError("people_train and people_test are both 0; expected at least one person")
+            raise ValueError(
+                "people_train and people_test are both 0; expected at least one person"
+            )
         if not 1.0 <= self.downscale[0] <= self.downscale[1] <= 8.0:
             raise ValueError(f"downscale is {self.downscale}; expected 1 <= low <= high <= 8")
         if not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 95:
-            raise ValueError(f"jpeg_quality is {self.jpeg_quality}; expected 1 <= low <= high <= 95")
+            raise ValueError(
+                f"jpeg_quality is {self.jpeg_quality}; expected 1 <= low <= high <= 95"
+            )
         return self
 
     @property
@@ -80,7 +85,7 @@ class SyntheticConfig(BaseModel):
         return self.people_train + self.people_test
 
     def generator(self, purpose: Purpose, scenario: str, *numbers: int) -> Generator:
-        """The generator of one draw: a function of world, seed, purpose, scenario and `numbers` only.
+        """The generator of one draw, decided by world, seed, purpose, scenario and `numbers`.
 
         The world is part of every seed, so no two worlds share a person or a camera.
         """

@@ -1,8 +1,9 @@
 """Where things are in a picture: a person in a pose, drawn as a map of materials. [ours]
 
-The map holds one small integer a pixel (a `Surface`), at `supersample` times the size of the picture. Light,
-colour and camera come afterwards (`synthetic_light`), so visible and infrared pictures share one geometry.
-Lengths are in units of the person's drawn height; x is measured from the body's middle line, y from the crown.
+The map holds one small integer a pixel (a `Surface`), at `supersample` times the size of the
+picture. Light, colour and camera come afterwards (`synthetic_light`), so visible and infrared
+pictures share one geometry. Lengths are in units of the person's drawn height; x is measured from
+the body's middle line, y from the crown.
 """
 
 from __future__ import annotations
@@ -127,22 +128,36 @@ def _legs(pen: _Pen, person: Person, pose: Pose, hip: float, half: float) -> Non
             pen.limb(_mix(top, foot, 1 - boots), foot, 0.85 * thick, 0.75 * thick, Surface.SHOES)
         wide = thick * (1.15 if person.bottom.kind == "shorts" else 1.0)
         hem = 0.72 * thick if cover == 1.0 else wide
-        pen.limb(top, _mix(top, foot, cover * (0.97 - boots * (cover == 1.0) * 0.9)), wide, hem,
-                 Surface.BOTTOM)
+        pen.limb(
+            top,
+            _mix(top, foot, cover * (0.97 - boots * (cover == 1.0) * 0.9)),
+            wide,
+            hem,
+            Surface.BOTTOM,
+        )
         toe = 0.03 if pose.view == "side" else 0.0
         pen.oval(foot[0] + toe, 0.975, 0.035 + toe * 0.6, 0.022, Surface.SHOES)
     if "skirt" in person.bottom.kind:
         low = hip + (0.27 if person.bottom.kind == "skirt" else 0.4)
         flare = half * (1.45 if person.bottom.kind == "skirt" else 1.6)
-        pen.shape([(-half, hip - 0.03), (half, hip - 0.03), (flare, low), (-flare, low)],
-                  Surface.BOTTOM)
+        pen.shape(
+            [(-half, hip - 0.03), (half, hip - 0.03), (flare, low), (-flare, low)], Surface.BOTTOM
+        )
 
 
 def _torso(pen: _Pen, person: Person, hip: float, shoulder: float, half: float) -> None:
     hem = hip + {"waist": -0.02, "hip": 0.05, "coat": 0.2}[person.top.hem]
     low = half * (1.25 if person.top.hem == "coat" else 1.0)
-    outline = [(-0.35 * shoulder, 0.14), (0.35 * shoulder, 0.14), (shoulder, 0.185), (half, hip - 0.08),
-               (low, hem), (-low, hem), (-half, hip - 0.08), (-shoulder, 0.185)]
+    outline = [
+        (-0.35 * shoulder, 0.14),
+        (0.35 * shoulder, 0.14),
+        (shoulder, 0.185),
+        (half, hip - 0.08),
+        (low, hem),
+        (-low, hem),
+        (-half, hip - 0.08),
+        (-shoulder, 0.185),
+    ]
     if person.top.pattern == "plain":
         pen.shape(outline, Surface.TOP)
         return
@@ -189,13 +204,26 @@ def _arms(pen: _Pen, person: Person, pose: Pose, shoulder: float) -> list[tuple[
     return hands
 
 
-def _bag(pen: _Pen, person: Person, pose: Pose, shoulder: float, hip: float,
-         hands: list[tuple[float, float]]) -> None:
+def _bag(
+    pen: _Pen,
+    person: Person,
+    pose: Pose,
+    shoulder: float,
+    hip: float,
+    hands: list[tuple[float, float]],
+) -> None:
     bag = Surface.BAG
     if person.bag == "backpack":
         if pose.view == "back":
-            pen.shape([(-0.75 * shoulder, 0.2), (0.75 * shoulder, 0.2), (0.8 * shoulder, 0.43),
-                       (-0.8 * shoulder, 0.43)], bag)
+            pen.shape(
+                [
+                    (-0.75 * shoulder, 0.2),
+                    (0.75 * shoulder, 0.2),
+                    (0.8 * shoulder, 0.43),
+                    (-0.8 * shoulder, 0.43),
+                ],
+                bag,
+            )
         elif pose.view == "side":
             pen.shape([(-0.04, 0.19), (-0.16, 0.21), (-0.17, 0.42), (-0.05, 0.42)], bag)
         else:
@@ -204,13 +232,27 @@ def _bag(pen: _Pen, person: Person, pose: Pose, shoulder: float, hip: float,
     elif person.bag == "handbag":
         x, y = hands[1]
         pen.limb((x, y), (x, y + 0.05), 0.008, 0.008, bag)
-        pen.shape([(x - 0.055, y + 0.04), (x + 0.055, y + 0.04), (x + 0.065, y + 0.15),
-                   (x - 0.065, y + 0.15)], bag)
+        pen.shape(
+            [
+                (x - 0.055, y + 0.04),
+                (x + 0.055, y + 0.04),
+                (x + 0.065, y + 0.15),
+                (x - 0.065, y + 0.15),
+            ],
+            bag,
+        )
     elif person.bag == "shoulder bag":
         x = 0.9 * shoulder if pose.view != "side" else 0.03
         pen.limb((-0.6 * shoulder, 0.17), (x, hip - 0.05), 0.013, 0.013, bag)
-        pen.shape([(x - 0.06, hip - 0.06), (x + 0.06, hip - 0.06), (x + 0.06, hip + 0.06),
-                   (x - 0.06, hip + 0.06)], bag)
+        pen.shape(
+            [
+                (x - 0.06, hip - 0.06),
+                (x + 0.06, hip - 0.06),
+                (x + 0.06, hip + 0.06),
+                (x - 0.06, hip + 0.06),
+            ],
+            bag,
+        )
 
 
 def _head(pen: _Pen, person: Person, pose: Pose) -> None:
@@ -235,8 +277,15 @@ def _head(pen: _Pen, person: Person, pose: Pose) -> None:
     brow = y - 0.25 * ry
     if person.hat == "beanie":
         pen.oval(0, brow - 0.4 * ry, 1.25 * rx, 0.75 * ry, hat)
-        pen.shape([(-1.25 * rx, brow - 0.4 * ry), (1.25 * rx, brow - 0.4 * ry), (1.25 * rx, brow),
-                   (-1.25 * rx, brow)], hat)
+        pen.shape(
+            [
+                (-1.25 * rx, brow - 0.4 * ry),
+                (1.25 * rx, brow - 0.4 * ry),
+                (1.25 * rx, brow),
+                (-1.25 * rx, brow),
+            ],
+            hat,
+        )
         return
     pen.oval(0, brow - 0.3 * ry, 1.15 * rx, 0.6 * ry, hat)
     if person.hat == "wide hat":
@@ -247,8 +296,12 @@ def _head(pen: _Pen, person: Person, pose: Pose) -> None:
 
 
 def material_map(
-    person: Person, pose: Pose, horizon: float, things: tuple[tuple[float, float, float, float], ...],
-    height: int, width: int,
+    person: Person,
+    pose: Pose,
+    horizon: float,
+    things: tuple[tuple[float, float, float, float], ...],
+    height: int,
+    width: int,
 ) -> np.ndarray:
     """Draw a person before a background.
 

@@ -1,4 +1,4 @@
-"""How a map of materials becomes a picture: cameras, colour or infrared light, noise, resolution. [ours]"""
+"""How a map of materials becomes a picture: camera, light, noise, resolution. [ours]"""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def expose(
 
 
 def lower_resolution(picture: np.ndarray, factor: float) -> np.ndarray:
-    """Reduce a picture by `factor` (>= 1): uint8 [h, w, 3] -> [round(h / factor), round(w / factor), 3]."""
+    """Reduce uint8 [h, w, 3] by `factor` (>= 1) to [round(h / factor), round(w / factor), 3]."""
     height, width = picture.shape[:2]
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))

@@ -1,4 +1,4 @@
-"""Who is drawn: the body, clothes and things of a made-up person, and what their materials reflect. [ours]"""
+"""Who is drawn: body, clothes and things of a made-up person, and what they reflect. [ours]"""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _HAIR_SHARES = (0.1, 0.4, 0.34, 0.16)
 
 @dataclass(frozen=True)
 class Material:
-    """What one surface reflects: a colour name, RGB in [0, 1] and infrared reflectance in [0, 1]."""
+    """What a surface reflects: a colour name, RGB in [0, 1], infrared reflectance in [0, 1]."""
 
     name: str
     rgb: tuple[float, float, float]
@@ -116,7 +116,11 @@ def _pick(rng: Generator, values: tuple[str, ...], shares: tuple[float, ...]) ->
 
 
 def _material(
-    rng: Generator, name: str, rgb: tuple[int, int, int], from_luminance: float, jitter: float = 14.0
+    rng: Generator,
+    name: str,
+    rgb: tuple[int, int, int],
+    from_luminance: float,
+    jitter: float = 14.0,
 ) -> Material:
     shade = np.clip((np.asarray(rgb) + rng.normal(0.0, jitter, 3)) / 255.0, 0.02, 0.98)
     colour = (float(shade[0]), float(shade[1]), float(shade[2]))

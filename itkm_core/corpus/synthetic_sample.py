@@ -22,7 +22,7 @@ class Sample:
     """One picture and all that is known of it."""
 
     image: np.ndarray
-    """uint8 [height, width, 3], RGB; smaller than the configured size in the low-resolution group."""
+    """uint8 [height, width, 3], RGB; smaller than configured in the low-resolution group."""
     scenario: str
     group: int
     camera: int
@@ -79,7 +79,7 @@ def _camera(config: SyntheticConfig, scenario: str, group: int, camera: int) -> 
 def _split(config: SyntheticConfig, person: int, group: int, view: int) -> str:
     if person < config.people_train:
         return "train"
-    # An only picture is a query from the second group and gallery in the first, the common direction.
+    # An only picture asks from the second group and is found in the first.
     if config.images == 1:
         return "query" if group == 1 else "gallery"
     return "query" if view < config.images // 2 else "gallery"
@@ -94,7 +94,8 @@ def render_sample(
         config: the corpus it belongs to.
         scenario: one of `SCENARIOS`.
         person: index within the scenario, 0 .. config.people - 1, training people first.
-        group: 0 (visible, first clothes, high resolution) or 1 (infrared, other clothes, low resolution).
+        group: 0 (visible, first clothes, high resolution) or 1 (infrared, other clothes, low
+            resolution).
         view: 0 .. config.images - 1.
 
     Returns:
@@ -149,7 +150,7 @@ def render_sample(
 
 
 def sample_keys(config: SyntheticConfig) -> Iterator[tuple[str, int, int, int]]:
-    """The (scenario, person, group, view) of every picture: the last arguments of `render_sample`."""
+    """(scenario, person, group, view) of every picture: the arguments of `render_sample`."""
     for scenario in config.scenarios:
         for person in range(config.people):
             for group in (0, 1):

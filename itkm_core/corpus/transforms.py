@@ -1,7 +1,8 @@
-"""Augmentation of training crops, each row's draws coming from its own key; and pixels to the model's input.
+"""Augmentation of training crops from each row's own key; and pixels to the model's input.
 
-METHOD "Stage I": horizontal flip, pad and random crop, random erasing (Zhong et al., AAAI 2020); random channel
-augmentation (Ye et al., ICCV 2021) as an option for visible images. [ours: everything left of these]
+METHOD "Stage I": horizontal flip, pad and random crop, random erasing (Zhong et al., AAAI 2020);
+random channel augmentation (Ye et al., ICCV 2021) as an option for visible images. [ours:
+everything left of these]
 
 Shapes: B images of h x w pixels, RGB, uint8.
 """
@@ -35,13 +36,19 @@ class Augmentation(BaseModel):
 
     flip: float = Field(0.5, ge=0, le=1, description="probability of a horizontal flip")
     pad: float = Field(
-        10, ge=0, le=128, description="black border before the random crop, pixels at image height 256"
+        10,
+        ge=0,
+        le=128,
+        description="black border before the random crop, pixels at image height 256",
     )
     erase: float = Field(0.5, ge=0, le=1, description="probability of random erasing")
     erase_area: tuple[float, float] = Field((0.02, 0.4), description="share of the image erased")
     erase_aspect: tuple[float, float] = Field((0.3, 1 / 0.3), description="height / width erased")
     channel: float = Field(
-        0.0, ge=0, le=1, description="probability of random channel augmentation, visible images only"
+        0.0,
+        ge=0,
+        le=1,
+        description="probability of random channel augmentation, visible images only",
     )
 
     @model_validator(mode="after")
@@ -65,11 +72,12 @@ def augment(
     Args:
         images: uint8 [B, h, w, 3], left as they are.
         keys: uint64 [B], see `BatchPlan.keys`.
-        colour_free: bool [B], images whose colour means nothing (infrared): no colour is drawn for them.
+        colour_free: bool [B], images whose colour means nothing (infrared): no colour is drawn for
+            them.
 
     Returns:
-        uint8 [B, h, w, 3]. The border is black; an erased region takes the image's mean colour [ours], so an
-        image without colour gets none.
+        uint8 [B, h, w, 3]. The border is black; an erased region takes the image's mean colour
+        [ours], so an image without colour gets none.
     """
     num, height, width, _ = images.shape
     pad = config.padding(height)
@@ -122,7 +130,7 @@ def to_tensor(
 
 
 def _one_channel(image: Pixels, which: int) -> NDArray[np.uint8]:
-    """[h, w, 1]: the red, green or blue plane (0, 1, 2) or the luminance (3), for all three channels."""
+    """[h, w, 1]: the red, green or blue plane (0, 1, 2) or the luminance (3)."""
     if which < 3:
         return image[:, :, which : which + 1]
     return (image @ _LUMA).round().astype(np.uint8)[:, :, None]
@@ -131,7 +139,7 @@ def _one_channel(image: Pixels, which: int) -> NDArray[np.uint8]:
 def _erase_boxes(
     draws: NDArray[np.float64], height: int, width: int, config: Augmentation
 ) -> NDArray[np.int64]:
-    """int64 [B, 4]: top, left, height, width of the first attempt that fits inside the image, zeros if none."""
+    """int64 [B, 4]: top, left, height, width of the first attempt that fits, zeros if none."""
     attempts = draws.reshape(len(draws), _ERASE_ATTEMPTS, _ERASE_DRAWS)
     area_low, area_high = config.erase_area
     aspect_low, aspect_high = config.erase_aspect
@@ -144,4 +152,4 @@ def _erase_boxes(
     lefts = (attempts[..., 3] * (width - widths + 1)).astype(np.int64)
     boxes = np.stack([tops, lefts, heights, widths], axis=-1)
     first = fits.argmax(axis=1)
-    return np.where(fits.any(axis=1)[:, None], boxes[np.arange(len(boxes)), first], 0)
+    return np.where(np.any(fits, axis=1, keepdims=True), boxes[np.arange(len(boxes)), first], 0)

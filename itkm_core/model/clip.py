@@ -1,8 +1,9 @@
 """Load a pre-trained CLIP: the embedded one, an open_clip name with a tag, or a file on this disk.
 
-Nothing in a weights file is ever executed: safetensors hold only arrays, and `.pt` files are read with torch's
-`weights_only`. A model that cannot be had is one `ModelError` within seconds, naming what to fetch and where to
-put it; the download libraries' own retries would wait for minutes on a machine without network.
+Nothing in a weights file is ever executed: safetensors hold only arrays, and `.pt` files are read
+with torch's `weights_only`. A model that cannot be had is one `ModelError` within seconds, naming
+what to fetch and where to put it; the download libraries' own retries would wait for minutes on a
+machine without network.
 """
 
 from __future__ import annotations
@@ -57,16 +58,17 @@ def load_clip(
 
     Args:
         name: `itkm-tiny` (embedded), or a name of `open_clip.list_models()`.
-        pretrained: an open_clip tag of that model (`openai`, `laion2b_s34b_b88k`, ...), or the path of a
-            .safetensors, .pt, .pth or .bin file with its weights. None only for `itkm-tiny`.
+        pretrained: an open_clip tag of that model (`openai`, `laion2b_s34b_b88k`, ...), or the path
+            of a .safetensors, .pt, .pth or .bin file with its weights. None only for `itkm-tiny`.
         device: where the model goes.
 
-    OpenAI's models were trained with QuickGELU. A tag knows this (`ViT-B-16` with `openai` gets it); so does an
-    `open_clip_config.json` beside a local file; for a lone local file the name must say it: `ViT-B-16-quickgelu`.
+    OpenAI's models were trained with QuickGELU. A tag knows this (`ViT-B-16` with `openai` gets
+    it); so does an `open_clip_config.json` beside a local file; for a lone local file the name must
+    say it: `ViT-B-16-quickgelu`.
 
     Raises:
-        ModelError: unknown name or tag, weights that cannot be fetched or found, that do not fit the model, or
-            that cannot be read without executing them.
+        ModelError: unknown name or tag, weights that cannot be fetched or found, that do not fit
+            the model, or that cannot be read without executing them.
     """
     _check_name(name)
     weights = _find_weights(name, pretrained)
@@ -106,19 +108,18 @@ def build_clip(name: str, *, quick_gelu: bool | None = None) -> Any:
         config = open_clip.get_model_config(name)
         if quick_gelu is not None:
             config["quick_gelu"] = quick_gelu
-        custom_text = config.pop("custom_text", False)
-        kind = open_clip.CustomTextCLIP if custom_text else open_clip.CLIP
-        if "hf_model_name" in config["text_cfg"]:
+        foreign_text = "hf_model_name" in config["text_cfg"]
+        if foreign_text:
             config["text_cfg"]["hf_model_pretrained"] = False
-            kind = open_clip.CustomTextCLIP
-        if "multimodal_cfg" in config:
-            kind = open_clip.CoCa
+        custom_text = config.pop("custom_text", False) or foreign_text
+        kind = open_clip.CustomTextCLIP if custom_text else open_clip.CLIP
         try:
-            return kind(**config)
+            return (open_clip.CoCa if "multimodal_cfg" in config else kind)(**config)
         except Exception as error:  # open_clip raises whatever its optional libraries raise
             raise ModelError(
-                f"model.name {name!r} cannot be built here: {error}. Models with text or image towers of other "
-                "libraries need those installed; ViT-B-16 and ViT-L-14 need nothing more."
+                f"model.name {name!r} cannot be built here: {error}. Models with text or image "
+                "towers of other libraries need those installed; ViT-B-16 and ViT-L-14 need "
+                "nothing more."
             ) from error
 
 
@@ -129,8 +130,8 @@ def _check_name(name: str) -> None:
     if name not in names:
         near = ", ".join(difflib.get_close_matches(name, names, n=4)) or "ViT-B-16, ViT-L-14"
         raise ModelError(
-            f"model.name {name!r} is not a known CLIP. Expected {TINY_NAME} (embedded) or an open_clip name, "
-            f"for example: {near}"
+            f"model.name {name!r} is not a known CLIP. Expected {TINY_NAME} (embedded) or an "
+            f"open_clip name, for example: {near}"
         )
 
 
@@ -147,14 +148,16 @@ def _find_weights(name: str, pretrained: str | None) -> Weights:
     if name == TINY_NAME:
         if pretrained is not None:
             raise ModelError(
-                f"model.pretrained {pretrained!r} is not a weights of {TINY_NAME}. Leave model.pretrained out for "
-                "the embedded weights, or give the path of a .safetensors file"
+                f"model.pretrained {pretrained!r} is not a tag of {TINY_NAME}. Leave "
+                "model.pretrained out for the embedded weights, or give the path of a .safetensors "
+                "file"
             )
         return embedded_weights()
     if pretrained is None:
         raise ModelError(
-            f"model.pretrained is not set and model.name {name!r} has no embedded weights. Set it to a file or to "
-            f"one of its tags: {', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'none known'}"
+            f"model.pretrained is not set and model.name {name!r} has no embedded weights. Set it "
+            f"to a file or to one of its tags: "
+            f"{', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'none known'}"
         )
     return tag_weights(name, pretrained)
 
@@ -181,8 +184,8 @@ def _load_into(model: Any, weights: Weights, name: str) -> None:
     except Exception as error:  # a damaged file surfaces as any of a dozen types
         raise ModelError(
             f"The weights at {weights.path} do not fit model.name {name!r} or cannot be read: "
-            f"{' '.join(str(error).split())[:400]}. Expected a state dict of exactly this model; change model.name "
-            "to the model they belong to, or model.pretrained to another file"
+            f"{' '.join(str(error).split())[:400]}. Expected a state dict of exactly this model; "
+            "change model.name to the model they belong to, or model.pretrained to another file"
         ) from error
 
 
@@ -195,6 +198,6 @@ def _tokenizer(name: str) -> Any:
         return open_clip.get_tokenizer(name)
     except Exception as error:  # tokenizers of other libraries, fetched from their hub
         raise ModelError(
-            f"The tokenizer of model.name {name!r} cannot be had: {error}. Models with CLIP's own tokenizer "
-            "(ViT-B-16, ViT-L-14, ...) need no download for it"
+            f"The tokenizer of model.name {name!r} cannot be had: {error}. Models with CLIP's own "
+            "tokenizer (ViT-B-16, ViT-L-14, ...) need no download for it"
         ) from error

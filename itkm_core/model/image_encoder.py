@@ -1,9 +1,10 @@
-"""The image encoder: CLIP's vision transformer with one patch embedding per group and a scenario embedding.
+"""The image encoder: CLIP's vision transformer with a patch embedding per group, and scenarios.
 
-METHOD "Image encoder"; the dual-branch frontend and the scenario embedding follow ITKM (Pang et al., AAAI 2026).
+METHOD "Image encoder"; the dual-branch frontend and the scenario embedding follow ITKM (Pang et
+al., AAAI 2026).
 
-Shapes: B images, H x W pixels, T = 1 + (H / patch) (W / patch) tokens, C the transformer's width, D CLIP's joint
-dimension, S scenarios, G = 2 groups.
+Shapes: B images of H x W pixels, T = 1 + (H / patch) (W / patch) tokens, C the transformer's width,
+D CLIP's joint dimension, S scenarios.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ class ImageEncoder(nn.Module):
         """Copy the image tower of an open_clip model; the model itself is left as it is.
 
         Args:
-            clip: an open_clip model whose image tower is open_clip's own `VisionTransformer` with a class token.
+            clip: an open_clip model whose image tower is open_clip's own `VisionTransformer` with a
+                class token.
             num_scenarios: S, rows of the scenario embedding.
             image_size: (height, width) in pixels, each a multiple of the patch.
             scenario_embedding: False leaves the embedding (and its parameter) out.
@@ -81,9 +83,11 @@ class ImageEncoder(nn.Module):
             seed: of the scenario embedding's start, N(0, 0.02^2). [ours]
 
         Raises:
-            ModelError: another kind of image tower, a size that is no multiple of the patch, or no scenario.
+            ModelError: another kind of image tower, a size that is no multiple of the patch, or no
+                scenario.
         """
-        vision = getattr(clip, "visual", clip)
+        vision = clip.visual
+        image_size = (int(image_size[0]), int(image_size[1]))
         _check_tower(vision)
         patch_grid(image_size, vision.patch_size)
         if num_scenarios < 1:
@@ -103,7 +107,7 @@ class ImageEncoder(nn.Module):
         return int(self.proj.shape[1])
 
     def checkpoint_activations(self, enabled: bool = True) -> None:
-        """Keep only each block's input for the backward pass and compute the rest again: less memory, slower."""
+        """Keep only each block's input for the backward pass: less memory, slower."""
         self.transformer.grad_checkpointing = enabled
 
     def forward(self, images: Tensor, groups: Tensor, scenarios: Tensor) -> Tensor:
@@ -111,8 +115,10 @@ class ImageEncoder(nn.Module):
 
         Args:
             images: float [B, 3, H, W], normalised with the CLIP's mean and std.
-            groups: int64 [B], 0 or 1; best left on the CPU, where checking and sorting them stalls no device.
-            scenarios: int64 [B], 0 .. S-1, or -1 for "unknown": the mean of the scenario embedding. [ours]
+            groups: int64 [B], 0 or 1; best left on the CPU, where checking and sorting them stalls
+                no device.
+            scenarios: int64 [B], 0 .. S-1, or -1 for "unknown": the mean of the scenario embedding.
+                [ours]
 
         Returns:
             float32 [B, D], rows of unit norm.
@@ -135,8 +141,8 @@ class ImageEncoder(nn.Module):
     def _patches(self, images: Tensor, groups: Tensor) -> Tensor:
         """[B, T-1, C]: each image through the patch embedding of its own group.
 
-        Both branches always run, on no image at all if need be, so that under DistributedDataParallel every
-        parameter belongs to every step's graph.
+        Both branches always run, on no image at all if need be, so that under
+        DistributedDataParallel every parameter belongs to every step's graph.
         """
         members = [(groups == group).nonzero().squeeze(1) for group in range(NUM_GROUPS)]
         order = torch.cat(members)
@@ -159,8 +165,9 @@ class ImageEncoder(nn.Module):
         expected = (len(groups), 3, *self.image_size)
         if tuple(images.shape) != expected or len(scenarios) != len(groups):
             raise ModelError(
-                f"images of shape {tuple(images.shape)} with {len(groups)} groups and {len(scenarios)} scenarios: "
-                f"expected [B, 3, {self.image_size[0]}, {self.image_size[1]}], [B] and [B]"
+                f"images of shape {tuple(images.shape)} with {len(groups)} groups and "
+                f"{len(scenarios)} scenarios: expected [B, 3, {self.image_size[0]}, "
+                f"{self.image_size[1]}], [B] and [B]"
             )
         if len(groups) == 0:
             return
@@ -170,8 +177,8 @@ class ImageEncoder(nn.Module):
             )
         if scenarios.min() < UNKNOWN_SCENARIO or scenarios.max() >= self.num_scenarios:
             raise ModelError(
-                f"scenarios run from {int(scenarios.min())} to {int(scenarios.max())}: expected -1 (unknown) to "
-                f"{self.num_scenarios - 1}, the scenarios this encoder was made for"
+                f"scenarios run from {int(scenarios.min())} to {int(scenarios.max())}: expected -1 "
+                f"(unknown) to {self.num_scenarios - 1}, the scenarios this encoder was made for"
             )
 
 
@@ -187,14 +194,14 @@ def _check_tower(vision: Any) -> None:
     advice = "Choose a model.name with a plain vision transformer, such as ViT-B-16 or ViT-L-14"
     if not isinstance(vision, VisionTransformer):
         raise ModelError(
-            f"The image tower is a {type(vision).__name__}: expected open_clip's VisionTransformer. {advice}"
+            f"The image tower is a {type(vision).__name__}: expected open_clip's "
+            f"VisionTransformer. {advice}"
         )
     if vision.attn_pool is not None or vision.pool_type != "tok":
         pooling = "attentional" if vision.attn_pool is not None else repr(vision.pool_type)
         raise ModelError(
-            f"The image tower has {pooling} pooling: expected features from its class token. {advice}"
+            f"The image tower has {pooling} pooling: expected features from its class token. "
+            f"{advice}"
         )
     if vision.proj is None:
-        raise ModelError(
-            f"The image tower has no projection into CLIP's joint space. {advice}"
-        )
+        raise ModelError(f"The image tower has no projection into CLIP's joint space. {advice}")

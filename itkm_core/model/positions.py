@@ -14,14 +14,16 @@ def patch_grid(image_size: tuple[int, int], patch_size: tuple[int, int]) -> tupl
     Raises:
         ModelError: a side is no multiple of the patch.
     """
-    if any(size < patch or size % patch for size, patch in zip(image_size, patch_size, strict=True)):
+    if any(
+        size < patch or size % patch for size, patch in zip(image_size, patch_size, strict=True)
+    ):
         nearest = tuple(
             max(1, round(size / patch)) * patch
             for size, patch in zip(image_size, patch_size, strict=True)
         )
         raise ModelError(
-            f"model.image_size {tuple(image_size)} (height, width) is no multiple of the model's patch "
-            f"{tuple(patch_size)}: use for example {nearest}"
+            f"model.image_size {tuple(image_size)} (height, width) is no multiple of the model's "
+            f"patch {tuple(patch_size)}: use for example {nearest}"
         )
     return image_size[0] // patch_size[0], image_size[1] // patch_size[1]
 

@@ -1,4 +1,4 @@
-"""Find the file that holds a CLIP's weights: embedded, in a local cache, fetched by tag, or given as a path."""
+"""Find the file of a CLIP's weights: embedded, cached, fetched by tag, or given as a path."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Weights:
-    """A weights file and what is known about it; `quick_gelu` None means that only the model's name can tell."""
+    """A weights file and what is known about it; with `quick_gelu` None the model's name decides."""
 
     path: Path
     mean: Colour
@@ -42,14 +42,15 @@ def embedded_weights() -> Weights:
     """
     if not EMBEDDED_WEIGHTS.is_file():
         raise ModelError(
-            f"The embedded weights of {TINY_NAME} are missing: expected {EMBEDDED_WEIGHTS}. Install itkm from a "
-            "complete checkout or wheel, or make them with `python -m itkm_core.model.train_tiny`"
+            f"The embedded weights of {TINY_NAME} are missing: expected {EMBEDDED_WEIGHTS}. "
+            "Install itkm from a complete checkout or wheel, or make them with `python -m "
+            "itkm_core.model.train_tiny`"
         )
     return Weights(EMBEDDED_WEIGHTS, TINY_MEAN, TINY_STD)
 
 
 def file_weights(path: Path, mean: Colour, std: Colour) -> Weights:
-    """Weights in a local file; an `open_clip_config.json` beside it (as model hubs ship) tells the rest.
+    """Weights in a local file; an `open_clip_config.json` beside it, if any, tells the rest.
 
     Args:
         path: .safetensors, .pt, .pth or .bin.
@@ -65,21 +66,23 @@ def file_weights(path: Path, mean: Colour, std: Colour) -> Weights:
         )
     if path.suffix not in WEIGHTS_SUFFIXES:
         raise ModelError(
-            f"model.pretrained names {path}: expected one of {', '.join(WEIGHTS_SUFFIXES)}, saw {path.suffix!r}"
+            f"model.pretrained names {path}: expected one of {', '.join(WEIGHTS_SUFFIXES)}, saw "
+            f"{path.suffix!r}"
         )
     if _is_torchscript(path):
         raise ModelError(
-            f"{path} is a TorchScript archive (as OpenAI's original .pt files are): it holds code and cannot be "
-            "read without executing it. Use the same weights as safetensors: set model.pretrained to the tag "
-            "(`openai`), or fetch open_clip_model.safetensors from the hub repository of that tag "
-            "(timm/vit_base_patch16_clip_224.openai for ViT-B-16) and give its path"
+            f"{path} is a TorchScript archive (as OpenAI's original .pt files are): it holds code "
+            "and cannot be read without executing it. Use the same weights as safetensors: set "
+            "model.pretrained to the tag (`openai`), or fetch open_clip_model.safetensors from the "
+            "hub repository of that tag (timm/vit_base_patch16_clip_224.openai for ViT-B-16) and "
+            "give its path"
         )
     config = _neighbouring_config(path)
     if config is None:
         if "openai" in str(path).lower():
             warnings.warn(
-                f"{path} looks like OpenAI's weights, which need QuickGELU: unless model.name ends in -quickgelu, "
-                "features are wrong without any error",
+                f"{path} looks like OpenAI's weights, which need QuickGELU: unless model.name ends "
+                "in -quickgelu, features are wrong without any error",
                 stacklevel=2,
             )
         return Weights(path, mean, std)
@@ -104,8 +107,8 @@ def tag_weights(name: str, tag: str) -> Weights:
     config = open_clip.get_pretrained_cfg(name, tag)
     if not config:
         raise ModelError(
-            f"model.pretrained {tag!r} is neither a file nor a tag of model.name {name!r}. Its tags: "
-            f"{', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'none known'}"
+            f"model.pretrained {tag!r} is neither a file nor a tag of model.name {name!r}. Its "
+            f"tags: {', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'none known'}"
         )
     path = _cached(config)
     if path is None:
@@ -144,20 +147,25 @@ def _download(name: str, tag: str, config: dict[str, Any]) -> Path:
 
     if config.get("hf_hub"):
         repository, filenames = _hub_files(config)
-        what = f"{filenames[0]} of the hub repository {repository} ({constants.ENDPOINT}/{repository})"
-        where = f"the hub cache {constants.HF_HUB_CACHE} (`hf download {repository} {filenames[0]}` fills it)"
+        what = (
+            f"{filenames[0]} of the hub repository {repository} ({constants.ENDPOINT}/{repository})"
+        )
+        where = (
+            f"the hub cache {constants.HF_HUB_CACHE} (`hf download {repository} {filenames[0]}` "
+            "fills it)"
+        )
         server, offline = constants.ENDPOINT, constants.HF_HUB_OFFLINE
     else:
         what, where = config["url"], str(Path("~/.cache/clip").expanduser())
         server, offline = config["url"], False
     advice = (
-        f"The weights {tag!r} of {name} are not on this machine. Fetch {what} on a machine with network and put it "
-        f"into {where}, or anywhere and set model.pretrained to its path"
+        f"The weights {tag!r} of {name} are not on this machine. Fetch {what} on a machine with "
+        f"network and put it into {where}, or anywhere and set model.pretrained to its path"
         + (f" with model.name {_quick_name(name)}" if config.get("quick_gelu") else "")
     )
     if offline:
         raise ModelError(f"{advice}. (HF_HUB_OFFLINE is set, so no download was tried.)")
-    # A file that an earlier download left at its place is only checked against its hash, without network.
+    # A file that an earlier download left at its place is only checked against its hash.
     already_there = not config.get("hf_hub") and (Path(where) / Path(server).name).is_file()
     reason = None if already_there else _unreachable(server)
     if reason is not None:
@@ -173,14 +181,14 @@ def _quick_name(name: str) -> str:
 
 
 def _unreachable(server: str) -> str | None:
-    """Why a server does not answer a single short request; None when it does, whatever it answers."""
-    request = urllib.request.Request(server, method="HEAD")  # honours the proxies of the environment
+    """Why a server does not answer one short request; None when it does, whatever it answers."""
+    request = urllib.request.Request(server, method="HEAD")  # by way of the environment's proxies
     try:
         urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
     except urllib.error.HTTPError:
         return None
     except urllib.error.URLError as error:
-        # The download library brings its own certificates, so a certificate problem here says nothing.
+        # The download library brings its own certificates: a problem with ours says nothing.
         return None if isinstance(error.reason, ssl.SSLError) else str(error.reason)
     except (OSError, ValueError) as error:
         return str(error)

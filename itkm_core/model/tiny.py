@@ -1,9 +1,9 @@
 """The embedded CLIP `itkm-tiny`: its architecture, as an open_clip configuration. [ours]
 
-It is a real open_clip model, small enough to ship inside the package and to run a demonstration on two
-processor cores: a vision transformer for 64 x 32 crops (8 x 4 patches of 8 pixels, 4 layers, width 128,
-0.8 M parameters) and a narrow text tower over CLIP's own byte-pair vocabulary. Its weights are made by
-`python -m itkm_core.model.train_tiny`.
+It is a real open_clip model, small enough to ship inside the package and to run a demonstration on
+two processor cores: a vision transformer for 64 x 32 crops (8 x 4 patches of 8 pixels, 4 layers,
+width 128, 0.8 M parameters) and a narrow text tower over CLIP's own byte-pair vocabulary. Its
+weights are made by `python -m itkm_core.model.train_tiny`.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def build_tiny_clip() -> Any:
     """Build an untrained `itkm-tiny`.
 
     Returns:
-        An `open_clip.CLIP` in float32 on the CPU. Its initial weights come from torch's global generator:
-        the same `torch.manual_seed` gives the same model.
+        An `open_clip.CLIP` in float32 on the CPU. Its initial weights come from torch's global
+        generator: the same `torch.manual_seed` gives the same model.
     """
     import open_clip  # here, so that reading the configuration does not import torch
 

@@ -1,4 +1,4 @@
-"""An image encoder as one safetensors file that says what it is: no CLIP file is needed to use it again."""
+"""An image encoder as one safetensors file that says what it is; using it needs no CLIP file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from itkm_core.model.image_encoder import ImageEncoder
 
 ENCODER_SCHEMA_VERSION = 1
 _METADATA_KEY = "itkm_encoder"
-_REFUSED_MISMATCHES = ("schema_version", "model_name", "quick_gelu", "image_size", "scenarios")
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def make_encoder(
     info = EncoderInfo(
         model_name=clip.name,
         quick_gelu=clip.quick_gelu,
-        image_size=image_size,
+        image_size=encoder.image_size,
         scenarios=tuple(scenarios),
         mean=clip.mean,
         std=clip.std,
@@ -90,8 +89,10 @@ def make_encoder(
 
 
 def encoder_bytes(encoder: ImageEncoder, info: EncoderInfo) -> bytes:
-    """The encoder's weights and record in safetensors format; the same encoder gives the same bytes."""
-    state = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
+    """The encoder's weights and record as a safetensors file; the same encoder, the same bytes."""
+    state = {
+        name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()
+    }
     record = json.dumps(dataclasses.asdict(info), sort_keys=True)
     return save_safetensors(state, metadata={_METADATA_KEY: record})
 
@@ -125,7 +126,8 @@ def load_encoder(
         The encoder in evaluation mode, float32, and its record.
 
     Raises:
-        ModelError: no such file, not an encoder, not the expected one, or weights that do not fit their record.
+        ModelError: no such file, not an encoder, not the expected one, or weights that do not fit
+            their record.
     """
     data, name = _read(source), _name(source)
     info = _parse_info(data, name)
@@ -145,22 +147,24 @@ def load_encoder(
         encoder.load_state_dict(state, strict=True, assign=True)
     except Exception as error:  # safetensors and torch each raise their own types
         raise ModelError(
-            f"{name}: the weights do not fit the encoder they are recorded as ({info.model_name}, image size "
-            f"{info.image_size}): {' '.join(str(error).split())[:400]}. Make the file again"
+            f"{name}: the weights do not fit the encoder they are recorded as ({info.model_name}, "
+            f"image size {info.image_size}): {' '.join(str(error).split())[:400]}. Make the file "
+            "again"
         ) from error
     return encoder.to(device).eval(), info
 
 
 def _refuse_mismatch(found: EncoderInfo, expected: EncoderInfo, name: str) -> None:
     differences = [
-        f"{field} is {getattr(found, field)!r}, expected {getattr(expected, field)!r}"
-        for field in _REFUSED_MISMATCHES
-        if getattr(found, field) != getattr(expected, field)
+        f"{field.name} is {getattr(found, field.name)!r}, "
+        f"expected {getattr(expected, field.name)!r}"
+        for field in dataclasses.fields(EncoderInfo)
+        if getattr(found, field.name) != getattr(expected, field.name)
     ]
     if differences:
         raise ModelError(
-            f"{name} holds another encoder: {'; '.join(differences)}. Change the configuration to match it, or "
-            "start from other weights"
+            f"{name} holds another encoder: {'; '.join(differences)}. Change the configuration to "
+            "match it, or start from other weights"
         )
 
 
@@ -185,13 +189,18 @@ def _parse_info(data: bytes, name: str) -> EncoderInfo:
         record = json.loads(header["__metadata__"][_METADATA_KEY])
     except (struct.error, ValueError, KeyError, TypeError) as error:
         raise ModelError(
-            f"{name} is not an image encoder saved by itkm: expected safetensors with an {_METADATA_KEY!r} record"
+            f"{name} is not an image encoder saved by itkm: expected safetensors with an "
+            f"{_METADATA_KEY!r} record"
         ) from error
     version = record.get("schema_version")
     fields = {field.name for field in dataclasses.fields(EncoderInfo)}
     if version != ENCODER_SCHEMA_VERSION or set(record) != fields:
         raise ModelError(
-            f"{name} has encoder schema version {version}: this itkm reads version {ENCODER_SCHEMA_VERSION}"
+            f"{name} has encoder schema version {version}: this itkm reads version "
+            f"{ENCODER_SCHEMA_VERSION}"
         )
     lists = ("image_size", "scenarios", "mean", "std")
-    return EncoderInfo(**{key: tuple(v) if key in lists else v for key, v in record.items()})
+    values: dict[str, Any] = {
+        key: tuple(value) if key in lists else value for key, value in record.items()
+    }
+    return EncoderInfo(**values)

@@ -1,0 +1,86 @@
+"""What the pipeline benchmarks share: a corpus of made-up people, a Ray of their own, a record."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+console = Console()
+
+
+@contextmanager
+def own_ray(num_cpus: int) -> Iterator[None]:
+    """A local Ray with this many CPUs, ended with the block."""
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=num_cpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=512 * 2**20,
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def made_corpus(base: Path, people: int, images: int) -> Path:
+    """A corpus of `people` a scenario with `images` a person and group (needs a running Ray)."""
+    from pipelines.ingest import ingest
+    from pipelines.ingest_config import IngestConfig, Source
+
+    from itkm_core.corpus.synthetic import SyntheticConfig, write_people
+
+    write_people(SyntheticConfig(people=people, images=images, seed=5), base / "people")
+    source = Source(kind="synthetic", path=str(base / "people"))
+    ingest(IngestConfig(sources=[source]), str(base / "corpus"))
+    return base / "corpus"
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A temporary folder that is also where node-local caches go."""
+    with tempfile.TemporaryDirectory(prefix="itkm-bench-") as folder:
+        os.environ["ITKM_CACHE"] = f"{folder}/cache"
+        yield Path(folder)
+
+
+def show(title: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Print rows as a table."""
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name, justify="right" if name != "what" else "left")
+    for row in rows:
+        cells = [f"{v:,.2f}" if isinstance(v, float) else str(v) for v in row.values()]
+        table.add_row(*cells)
+    console.print(table)
+
+
+def record(path: Path | None, result: dict[str, Any]) -> None:
+    """Write what was measured, and on what, as JSON."""
+    if path is None:
+        return
+    import ray
+    import torch
+
+    about = {
+        "cpus": os.cpu_count(),
+        "processor": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "ray": ray.__version__,
+    }
+    path.write_text(json.dumps({"about": about, **result}, indent=1) + "\n")

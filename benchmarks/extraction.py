@@ -1,0 +1,125 @@
+"""Ray Data extraction against a bare torch loop over the same shards, same model, same threads.
+
+    python benchmarks/extraction.py [--json FILE]
+
+Claims: Ray Data reaches at least 0.85 of the bare loop's images/s, and two encoders of one thread at least
+1.7 times one, both apart from start-up: a clock runs from the first image an encoder takes until the last
+feature is on disk. Each variant is measured `--repeats` times in turn; medians count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from bench_corpus import console, made_corpus, own_ray, record, scratch, show
+
+from itkm_core.corpus.schema import Corpus
+from pipelines.config import RunConfig, load_config
+from pipelines.encoders import EncoderSource
+from pipelines.extract import Extractor, extract
+from pipelines.storage import Place
+from pipelines.telemetry import Telemetry
+
+_COLUMNS = ["sample_id", "image", "scenario", "group", "split"]
+
+
+def bare(corpus: Corpus, source: EncoderSource, config: RunConfig, out: Path) -> float:
+    """Images a second of one process with one thread: read, encode, write."""
+    out.mkdir(parents=True)
+    encode = Extractor(source, corpus.scenarios, config.extract_precision, 1, Telemetry())
+    encode(next(batches(corpus, 8)))
+    started = time.time()
+    for number, batch in enumerate(batches(corpus, config.compute.extract_batch)):
+        pq.write_table(encode(batch), out / f"{number}.parquet")
+    return corpus.num_images / (time.time() - started)
+
+
+def batches(corpus: Corpus, size: int):
+    for path in corpus.shard_paths():
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=size, columns=_COLUMNS):
+            yield pa.Table.from_batches([batch])
+
+
+class Clock:
+    """Keeps the moment the first encoder took its first batch."""
+
+    def __init__(self) -> None:
+        self.first = float("inf")
+
+    def started(self, moment: float) -> None:
+        self.first = min(self.first, moment)
+
+    def read(self) -> float:
+        return self.first
+
+
+class ClockedTelemetry(Telemetry):
+    """Reports the first batch's end to a clock; the batch itself is left out of the count."""
+
+    def advance(self, count: int, note: str = "") -> None:
+        self.actor.started.remote(time.time())
+
+
+def on_ray(
+    corpus: Corpus, source: EncoderSource, config: RunConfig, out: Path, actors: int
+) -> float:
+    import ray
+
+    clock = ray.remote(num_cpus=0)(Clock).remote()
+    ray.get(clock.read.remote())
+    one = config.model_copy(
+        update={"compute": config.compute.model_copy(update={"num_extractors": actors})}
+    )
+    extract(
+        corpus,
+        source,
+        one,
+        Place.at(out),
+        splits=["train", "query", "gallery"],
+        telemetry=ClockedTelemetry(clock),
+    )
+    seconds = time.time() - ray.get(clock.read.remote())
+    left = corpus.num_images - actors * config.compute.extract_batch
+    return left / seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--people", type=int, default=168, help="168 x 6 x 4 = 4,032 images")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    config = load_config("tiny", ["compute.extract_batch=64"])
+    rates: dict[str, list[float]] = {"bare loop": [], "Ray, 1 encoder": [], "Ray, 2 encoders": []}
+    with scratch() as base:
+        with own_ray(2):
+            corpus = Corpus.open(made_corpus(base, arguments.people, 4))
+        source = EncoderSource(config.model, corpus.scenarios, config.seed)
+        for turn in range(arguments.repeats):
+            rates["bare loop"].append(bare(corpus, source, config, base / f"bare-{turn}"))
+            for actors in (1, 2):
+                with own_ray(actors):  # a CPU each, so every encoder has one thread
+                    name = f"Ray, {actors} encoder{'s' if actors > 1 else ''}"
+                    out = base / f"ray-{actors}-{turn}"
+                    rates[name].append(on_ray(corpus, source, config, out, actors))
+            console.print(f"turn {turn + 1}: " + str({k: round(v[-1]) for k, v in rates.items()}))
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    ratio = statistics.median(np.array(rates["Ray, 1 encoder"]) / np.array(rates["bare loop"]))
+    scaling = statistics.median(
+        np.array(rates["Ray, 2 encoders"]) / np.array(rates["Ray, 1 encoder"])
+    )
+    rows = [{"what": name, "images/s": rate} for name, rate in medians.items()]
+    show(f"{corpus.num_images:,} images", rows)
+    console.print(f"Ray Data / bare loop: {ratio:.2f} (claim: at least 0.85)")
+    console.print(f"two encoders / one:   {scaling:.2f} (claim: at least 1.7)")
+    record(arguments.json, {"rates": rates, "ratio": ratio, "scaling": scaling})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Cluster memory: one unit vector per cluster, moved towards the features of its images.
+
+METHOD "Stage I". K clusters, D dimensions, B images of a step in global batch order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from itkm_core.errors import FeatureError, LabelError
+
+_ROWS_AT_ONCE = 65_536  # bounds the float64 copy of features while centroids are summed
+
+
+class ClusterMemory:
+    """Centroids float32 [K, D] of one (scenario, group), on one device."""
+
+    def __init__(self, centroids: Tensor) -> None:
+        self.centroids = centroids.detach().to(torch.float32).clone()
+
+    @classmethod
+    def from_features(
+        cls, features: Tensor | NDArray[np.float32], labels: Tensor | NDArray[np.int64]
+    ) -> ClusterMemory:
+        """The normalised mean feature of each cluster; outliers (label -1) are left out.
+
+        Sums are in float64 in the order of the rows, on the CPU: every process that holds the same
+        features makes the same memory, bit for bit.
+
+        Args:
+            features: [N, D], unit rows.
+            labels: int64 [N], 0 .. K-1 or -1.
+
+        Raises:
+            FeatureError: not one feature per label.
+            LabelError: no cluster, or cluster numbers with gaps.
+        """
+        rows, label = torch.as_tensor(features).cpu(), torch.as_tensor(labels).cpu().long()
+        if rows.ndim != 2 or label.shape != rows.shape[:1]:
+            raise FeatureError(
+                f"features {tuple(rows.shape)} with labels {tuple(label.shape)}: expected [N, D] "
+                "and [N]"
+            )
+        sizes = torch.bincount(label[label >= 0])
+        if len(sizes) == 0 or bool((sizes == 0).any()):
+            raise LabelError(
+                f"{len(sizes)} clusters, {int((sizes == 0).sum())} of them without an image: "
+                "expected cluster numbers 0 .. K-1 without gaps, at least one"
+            )
+        sums = torch.zeros(len(sizes), rows.shape[1], dtype=torch.float64)
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            kept = label[part] >= 0
+            sums.index_add_(0, label[part][kept], rows[part][kept].double())
+        return cls(F.normalize(sums / sizes[:, None], dim=1))
+
+    @property
+    def num_clusters(self) -> int:
+        return len(self.centroids)
+
+    def to(self, device: str | torch.device) -> ClusterMemory:
+        """This memory, moved to a device."""
+        self.centroids = self.centroids.to(device)
+        return self
+
+    def update(self, features: Tensor, labels: NDArray[np.int64], momentum: float) -> None:
+        """m_y <- norm(mu m_y + (1 - mu) v) for each image in order, in float32.
+
+        A later image of a cluster meets the centroid an earlier one left. Images of different
+        clusters do not touch each other, so the k-th image of every cluster is applied at once, for
+        k = 1, 2, ...: the same numbers as one by one, in as many steps as the most frequent cluster
+        has images.
+
+        Args:
+            features: [B, D], unit rows, on the memory's device.
+            labels: int64 [B], 0 .. K-1, on the CPU.
+            momentum: mu in [0, 1].
+        """
+        with torch.no_grad(), torch.autocast(self.centroids.device.type, enabled=False):
+            values = features.detach().to(torch.float32)
+            for rows in _by_occurrence(labels):
+                index = torch.from_numpy(rows).to(values.device)
+                cluster = torch.from_numpy(labels[rows]).to(values.device)
+                moved = momentum * self.centroids[cluster] + (1.0 - momentum) * values[index]
+                self.centroids[cluster] = F.normalize(moved, dim=1)
+
+
+def _by_occurrence(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Row numbers of every label's first occurrence, then of every second one, and so on."""
+    if len(labels) == 0:
+        return []
+    order = np.argsort(labels, kind="stable")
+    ordered = labels[order]
+    new = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    run_start = np.maximum.accumulate(np.where(new, np.arange(len(ordered)), 0))
+    occurrence = np.arange(len(ordered)) - run_start
+    return [order[occurrence == k] for k in range(int(occurrence.max()) + 1)]
