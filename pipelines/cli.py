@@ -35,26 +35,35 @@ Overrides = Annotated[
 @app.command()
 def synth(
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
-    people: Annotated[int, typer.Option(min=2, help="People per scenario, train and test.")] = 180,
-    images: Annotated[int, typer.Option(min=2, help="Pictures per person and group.")] = 4,
+    people: Annotated[int, typer.Option(min=1, help="Training people per scenario.")] = 60,
+    test_people: Annotated[
+        int | None, typer.Option(min=0, help="Test people per scenario; two thirds of --people.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Pictures per person and group.")] = 4,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    height: Annotated[int, typer.Option(min=16, help="Picture height; width is half.")] = 64,
+    height: Annotated[int, typer.Option(min=16, help="Picture height; the width is half.")] = 64,
 ) -> None:
     """Draw made-up people for the three scenarios."""
-    from rich.progress import track
-
     from itkm_core.corpus.synthetic import SyntheticConfig, write_people
+    from pipelines.bars import stage_bars
 
     config = SyntheticConfig(
-        people=people, images=images, seed=seed, height=height, width=height // 2
+        people_train=people,
+        people_test=2 * people // 3 if test_people is None else test_people,
+        images=images,
+        seed=seed,
+        height=height,
+        width=height // 2,
     )
-    write_people(config, out, progress=lambda items, total: track(items, "Drawing", total))
-    console.print(f"pictures               {out}", highlight=False)
+    with stage_bars(console) as report:
+        made = write_people(config, out, progress=lambda done, all: report("draw", done, all))
+    how = " (reused)" if made.reused else ""
+    console.print(f"{made.num_images:,} pictures{how} in {out}", highlight=False)
 
 
 @app.command()
 def ingest(
-    path: Annotated[Path | None, typer.Argument(help="The folder with the pictures.")] = None,
+    path: Annotated[str | None, typer.Argument(help="The folder with the pictures.")] = None,
     *,
     out: Annotated[str, typer.Option(help="Where the corpus goes: a folder, s3:// or gs://.")],
     kind: Annotated[
@@ -63,23 +72,46 @@ def ingest(
     pattern: Annotated[
         str | None, typer.Option(help="How paths are read: {scenario}/{group}/{camera}/{name}")
     ] = None,
-    manifest: Annotated[Path | None, typer.Option(help="CSV or Parquet that lists them.")] = None,
+    manifest: Annotated[
+        str | None, typer.Option(help="CSV or Parquet that lists the pictures of PATH.")
+    ] = None,
     scenario: Annotated[str | None, typer.Option(help="Name of the one scenario.")] = None,
-    by: Annotated[str | None, typer.Option(help="column, camera or resolution.")] = None,
-    cameras: Annotated[str | None, typer.Option(help="by camera: those of group 1, as 3,6")] = None,
-    below: Annotated[int | None, typer.Option(help="by resolution: height of group 1, px")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="What tells the group: column, camera or resolution.")
+    ] = None,
+    cameras: Annotated[
+        str | None, typer.Option(help="--by camera: cameras of group 1, such as 3,6")
+    ] = None,
+    below: Annotated[
+        int | None, typer.Option(help="--by resolution: lower than this many px is group 1")
+    ] = None,
+    max_rejected_fraction: Annotated[
+        float | None, typer.Option(help="Stop above this share of unusable pictures. [0.01]")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML with several sources.")] = None,
 ) -> None:
     """Turn folders of pictures into a corpus."""
+    from pipelines.bars import stage_bars
     from pipelines.ingest import ingest as run_ingest
-    from pipelines.ingest_cli import ingest_config, summary_table
+    from pipelines.ingest_cli import request, summary_table
     from pipelines.session import ray_session
 
-    request = ingest_config(
-        config, kind, path, pattern, manifest, scenario, by=by, cameras=cameras, below=below
+    wanted = request(
+        config,
+        kind,
+        path,
+        group_by={
+            "by": by,
+            "cameras": cameras.split(",") if cameras is not None else None,
+            "below": below,
+        },
+        limits={"max_rejected_fraction": max_rejected_fraction},
+        pattern=pattern,
+        manifest=manifest,
+        scenario=scenario,
     )
-    with ray_session(console):
-        corpus = run_ingest(request, out, console=console)
+    with ray_session(console), stage_bars(console) as progress:
+        corpus = run_ingest(wanted, out, progress=progress)
     console.print(summary_table(corpus))
     console.print(f"corpus                 {out}", highlight=False)
 

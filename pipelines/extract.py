@@ -90,18 +90,21 @@ def extract(
     """
     import ray
     import ray.data
+    import ray.data.expressions
 
     plan = plan_extractors(config, ray.cluster_resources())
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     fs, target = out.clear().resolve()
-    wanted = pc.field("split").isin(list(splits))
     dataset = ray.data.read_parquet(
         corpus.shard_paths(),
         columns=["sample_id", "image", *_PARTS],
-        filter=wanted,
         ray_remote_args={"num_cpus": READ_CPU},
-    ).map_batches(
+    )
+    if {split for _, _, split in corpus.counts} - set(splits):
+        wanted = ray.data.expressions.col("split").is_in(list(splits))
+        dataset = dataset.filter(expr=wanted)
+    dataset = dataset.map_batches(
         Extractor,
         fn_constructor_args=(
             source,

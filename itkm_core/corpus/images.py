@@ -113,5 +113,13 @@ def _load(data: Encoded, limits: ImageLimits) -> Image.Image:
     except UnidentifiedImageError as error:
         raise BadImage("unreadable", "not a picture of a known format") from error
     except Exception as error:  # Pillow's decoders raise all kinds on hostile bytes
-        reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
+        cut_short = "truncated" in str(error).lower() or _is_short_webp(data)
+        reason = "truncated" if cut_short else "unreadable"
         raise BadImage(reason, f"{type(error).__name__}: {error}") from error
+
+
+def _is_short_webp(data: Encoded) -> bool:
+    """Whether a WebP file is shorter than it says; its decoder gives no reason."""
+    head = bytes(data[:12])
+    said = int.from_bytes(head[4:8], "little") + 8
+    return head[:4] == b"RIFF" and head[8:] == b"WEBP" and len(data) < said

@@ -37,7 +37,10 @@ def resolve(path: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
             f"cannot reach {text!r}: {error}; expected a local folder or a URI such as "
             "s3://bucket/folder or gs://bucket/folder"
         ) from error
-    return filesystem, inner.rstrip("/") or "/"
+    inner = inner.rstrip("/")
+    if not inner and not is_local(text):
+        raise StorageError(f"{text!r} names no bucket; expected a URI such as s3://bucket/folder")
+    return filesystem, inner or "/"
 
 
 def join(path: str | os.PathLike[str], *parts: str) -> str:

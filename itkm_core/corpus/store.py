@@ -11,7 +11,7 @@ import contextlib
 import os
 import uuid
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -104,35 +104,44 @@ class CorpusStore:
                 "the size of the corpus: point ITKM_CACHE at a disk of this node with room for it"
             ) from error
         mapped = _open_copy(path, num_rows)
-        if mapped is None:
-            raise CorpusError(
-                f"shard {self.corpus.shards[shard]} of the corpus at {self.corpus.root} does not "
-                f"hold the {num_rows} rows that corpus.json says: ingest the corpus again"
-            )
+        assert mapped is not None, path
         return mapped
 
     def _copy(self, shard: int, path: str) -> None:
-        filesystem, source = resolve(self.corpus.shard_paths()[shard])
         partial = f"{path}.{uuid.uuid4().hex}.partial"
         try:
             with (
-                filesystem.open_input_file(source) as stream,
                 pa.OSFile(partial, "wb") as sink,
                 pa.ipc.new_file(sink, _CACHE_SCHEMA) as writer,
             ):
-                reader = pq.ParquetFile(stream)
-                for group in range(reader.num_row_groups):
-                    table = reader.read_row_group(group, columns=_CACHE_SCHEMA.names)
-                    writer.write_table(table.cast(_CACHE_SCHEMA))
+                for table in self._read(shard):
+                    writer.write_table(table)
             os.replace(partial, path)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError, FileNotFoundError) as error:
-            raise CorpusError(
-                f"cannot read shard {self.corpus.shards[shard]} of the corpus at "
-                f"{self.corpus.root}: {error}; ingest the corpus again"
-            ) from error
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(partial)
+
+    def _read(self, shard: int) -> Iterator[pa.Table]:
+        """The row groups of a shard, counted."""
+        num_rows = 0
+        what = f"shard {self.corpus.shards[shard]} of the corpus at {self.corpus.root}"
+        try:
+            filesystem, source = resolve(self.corpus.shard_paths()[shard])
+            with filesystem.open_input_file(source) as stream:
+                reader = pq.ParquetFile(stream)
+                for group in range(reader.num_row_groups):
+                    table = reader.read_row_group(group, columns=_CACHE_SCHEMA.names)
+                    num_rows += table.num_rows
+                    yield table.select(_CACHE_SCHEMA.names).cast(_CACHE_SCHEMA)
+        except (pa.ArrowException, KeyError, OSError) as error:
+            raise CorpusError(
+                f"cannot read {what}: {error}; if it is damaged, ingest the corpus again"
+            ) from error
+        if num_rows != self.corpus.shard_rows[shard]:
+            raise CorpusError(
+                f"{what} holds {num_rows} rows, corpus.json says {self.corpus.shard_rows[shard]}: "
+                "ingest the corpus again"
+            )
 
 
 class _MappedShard:

@@ -12,9 +12,10 @@ from PIL import Image
 
 from itkm_core.corpus.synthetic_captions import describe
 from itkm_core.corpus.synthetic_config import SCENARIOS, SyntheticConfig
-from itkm_core.corpus.synthetic_draw import draw_pose, material_map
+from itkm_core.corpus.synthetic_draw import material_map
 from itkm_core.corpus.synthetic_light import Camera, draw_camera, expose, lower_resolution
 from itkm_core.corpus.synthetic_people import Person, draw_bottom, draw_person, draw_top
+from itkm_core.corpus.synthetic_pose import draw_pose
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 
 from itkm_core.corpus.digest import DIGEST_BYTES, table_digest
 from itkm_core.corpus.images import Encoded
-from itkm_core.corpus.paths import join, resolve, write_bytes
+from itkm_core.corpus.paths import is_local, join, resolve, write_bytes
 from itkm_core.corpus.schema import (
     CORPUS_FILE,
     CORPUS_SCHEMA,
@@ -63,7 +64,8 @@ def write_shard(
     rows: ACCEPTED_SCHEMA, this shard's. images: as many encoded pictures, in the same order.
     """
     filesystem, path = resolve(join(root, shard_name(shard)))
-    filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+    if is_local(root):  # an object store has no folders, and making one asks for more rights
+        filesystem.create_dir(path.rpartition("/")[0], recursive=True)
     source = iter(images)
     with pq.ParquetWriter(
         path,
@@ -78,7 +80,9 @@ def write_shard(
             part = rows.slice(start, stop - start)
             columns = {name: part[name] for name in INDEX_COLUMNS if name != "sample_id"}
             columns["sample_id"] = pa.array(range(first_id + start, first_id + stop), pa.int64())
-            columns["image"] = pa.array([next(source) for _ in range(stop - start)], pa.binary())
+            batch = list(islice(source, stop - start))
+            assert len(batch) == stop - start, "fewer pictures than rows"
+            columns["image"] = pa.array(batch, pa.binary())
             writer.write_table(pa.table(columns).select(CORPUS_SCHEMA.names).cast(CORPUS_SCHEMA))
 
 
@@ -139,9 +143,8 @@ def count_values(column: pa.ChunkedArray) -> dict[str, int]:
 
 def _counts(accepted: pa.Table) -> list[dict[str, Any]]:
     keys = ["scenario", "group", "split"]
-    counts = (
-        accepted.group_by(keys).aggregate([("uri", "count")]).rename_columns([*keys, "num_images"])
-    )
+    counts = accepted.group_by(keys).aggregate([("uri", "count")]).select([*keys, "uri_count"])
+    counts = counts.rename_columns([*keys, "num_images"])
     return counts.sort_by([(key, "ascending") for key in keys]).to_pylist()
 
 

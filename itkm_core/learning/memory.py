@@ -80,7 +80,7 @@ class ClusterMemory:
             labels: int64 [B], 0 .. K-1, on the CPU.
             momentum: mu in [0, 1].
         """
-        with torch.no_grad(), torch.autocast(self.centroids.device.type, enabled=False):
+        with torch.no_grad():
             values = features.detach().to(torch.float32)
             for rows in _by_occurrence(labels):
                 index = torch.from_numpy(rows).to(values.device)

@@ -46,6 +46,33 @@ class CompactText(nn.Module):
         self.clip.token_embedding.weight[self.words] = self.embedding
 
 
+class WordLoss(nn.Module):
+    """How well a vector tells which words are in its caption: one softmax over the words. [ours]
+
+    After SuperClass (Huang et al., NeurIPS 2024): the target of a caption is spread over its words
+    by their inverse document frequency, so "a" and "person" count for nothing. Pictures and texts
+    share one table of words. CLIP's loss alone is content with what tells most pictures of a batch
+    apart, the colours of clothes; small things come late or never.
+
+    Args:
+        tokens: int64 [N, L], the captions over a compact vocabulary.
+        num_words: size of that vocabulary.
+        dim: of the vectors.
+    """
+
+    def __init__(self, tokens: Tensor, num_words: int, dim: int) -> None:
+        super().__init__()
+        said = torch.zeros(len(tokens), num_words).scatter_(1, tokens, 1.0)
+        weight = said * torch.log(len(tokens) / said.sum(0).clamp(min=1.0))
+        self.target = weight / weight.sum(1, keepdim=True).clamp(min=1e-6)
+        self.table = nn.Linear(dim, num_words)
+
+    def forward(self, vectors: Tensor, rows: Tensor) -> Tensor:
+        """Mean cross-entropy of unit-norm vectors [B, D] that belong to the captions `rows` [B]."""
+        log_shares = F.log_softmax(self.table(vectors * vectors.shape[1] ** 0.5), dim=-1)
+        return -(self.target[rows] * log_shares).sum(-1).mean()
+
+
 def clip_loss(images: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
     """CLIP's loss (Radford et al., ICML 2021, figure 3): symmetric cross-entropy over the batch.
 

@@ -1,4 +1,7 @@
-"""What `itkm-tiny` finds across the groups of synthetic people before any training on them."""
+"""What `itkm-tiny` finds across the groups of synthetic people before any training on them.
+
+`python -m itkm_core.model.tiny_zero_shot` prints the numbers of the card beside the weights.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from itkm_core.corpus.images import decode_image
-from itkm_core.corpus.synthetic_sample import Sample
+from itkm_core.corpus.synthetic_config import SyntheticConfig
+from itkm_core.corpus.synthetic_sample import Sample, iter_samples
 from itkm_core.evaluation.ranking import rank
-from itkm_core.model.tiny import TINY_CONFIG, TINY_MEAN, TINY_STD
+from itkm_core.model.tiny import TINY_CONFIG, TINY_MEAN, TINY_NAME, TINY_STD
 
 
 def pictures(samples: Sequence[Sample]) -> Tensor:
@@ -63,3 +67,20 @@ def zero_shot(vectors: np.ndarray, samples: Sequence[Sample]) -> dict[str, tuple
             scores.append(100.0 * ranking.mean_ap)
         table[name] = (scores[0], scores[1])
     return table
+
+
+def main(seeds: Sequence[int] = (1000, 1001, 1002, 2000, 2001, 2002), people: int = 100) -> None:
+    """Print the shipped weights' cross-group mAP on default corpora of these seeds."""
+    from itkm_core.model.clip import load_clip
+
+    clip = load_clip(TINY_NAME, None).model
+    for seed in seeds:
+        config = SyntheticConfig(people_train=0, people_test=people, seed=seed)
+        samples = list(iter_samples(config))
+        table = zero_shot(encode(clip, pictures(samples)), samples)
+        shown = "  ".join(f"{name} {a:.1f}/{b:.1f}" for name, (a, b) in table.items())
+        print(f"seed {seed}, {people} test people: {shown}")
+
+
+if __name__ == "__main__":
+    main()

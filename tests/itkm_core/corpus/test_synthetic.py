@@ -95,7 +95,7 @@ def test_other_parameters_are_refused_with_the_difference(written: Path) -> None
     before = digest(written)
     with pytest.raises(CorpusError, match=r"seed: there 3, wanted 4"):
         write_people(SMALL.model_copy(update={"seed": 4}), written)
-    with pytest.raises(CorpusError, match=r"noise: there 0.035, wanted 0.5") as error:
+    with pytest.raises(CorpusError, match=r"noise: there 0.025, wanted 0.5") as error:
         write_people(SMALL.model_copy(update={"noise": 0.5}), written)
     assert "seed" not in str(error.value)
     assert digest(written) == before

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from itkm_core.corpus.synthetic_config import SyntheticConfig
-from itkm_core.corpus.synthetic_people import COLOURS, HAIR_COLOURS
+from itkm_core.corpus.synthetic_people import COLOURS, HAIR_COLOURS, luminance
 from itkm_core.corpus.synthetic_sample import Sample, _person, iter_samples
 
 CONFIG = SyntheticConfig(people_train=60, people_test=0, images=2, seed=13)
@@ -35,7 +35,8 @@ def test_no_colour_word_for_an_infrared_view(samples: list[Sample]) -> None:
             assert not named, s.caption
         else:
             with_colour += bool(named)
-    assert with_colour > 0.95 * (len(samples) - 240)
+    # Some 40 in 100 colour pictures are described by brightness alone.
+    assert 0.45 < with_colour / (len(samples) - 120) < 0.7
 
 
 def test_what_is_said_is_true(samples: list[Sample]) -> None:
@@ -49,6 +50,9 @@ def test_what_is_said_is_true(samples: list[Sample]) -> None:
         assert "skirt" not in said or "skirt" in who.bottom.kind
         assert "striped" not in said or who.top.pattern == "striped"
         assert "bald" not in said or who.hair_length == "bald"
+        dark = luminance(who.top.material.rgb) < 0.36
+        if re.search(r"dark (plain |[a-z-]+ed |two-tone )?(t-shirt|sweater|coat)", s.caption):
+            assert dark or (s.group == 1 and s.scenario == "uvi"), s.caption
         assert "boots" not in said or who.shoes == "boots"
         assert "infrared" not in said or (s.scenario == "uvi" and s.group == 1)
         assert "low-resolution" not in said or (s.scenario == "ucr" and s.group == 1)

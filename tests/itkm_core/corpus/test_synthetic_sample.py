@@ -10,7 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from itkm_core.corpus.synthetic_config import SCENARIOS, SyntheticConfig
+from itkm_core.corpus.synthetic_light import _contours
 from itkm_core.corpus.synthetic_people import Bottom, Person, Top
+from itkm_core.corpus.synthetic_pose import Surface
 from itkm_core.corpus.synthetic_sample import (
     Sample,
     _camera,
@@ -74,7 +76,7 @@ def test_the_world_of_the_embedded_clip_shares_no_person_and_no_camera() -> None
         theirs = {repr(_person(clip, s, p, g)) for p in range(11) for g in (0, 1)}
         assert not ours & theirs
         cameras = [
-            repr(_camera(c, s, g, k)) for c in (CONFIG, clip) for g in (0, 1) for k in range(3)
+            repr(_camera(c, s, g, k)) for c in (CONFIG, clip) for g in (0, 1) for k in range(4)
         ]
         assert len(set(cameras)) == len(cameras)
 
@@ -165,9 +167,9 @@ def test_low_resolution_is_small_and_only_there(samples: list[Sample]) -> None:
     for s in samples:
         height, width, _ = s.image.shape
         if s.scenario == "ucr" and s.group == 1:
-            assert 16 <= height <= 32
-            assert 8 <= width <= 16
-            assert 45 <= (s.jpeg_quality or 0) <= 80
+            assert 16 <= height <= 24
+            assert 8 <= width <= 12
+            assert 40 <= (s.jpeg_quality or 0) <= 75
         else:
             assert (height, width) == (64, 32)
             assert s.jpeg_quality is None
@@ -223,3 +225,17 @@ def test_drawing_is_quick() -> None:
     begun = time.process_time()
     drawn = sum(len(s.encoded()) > 0 for s in iter_samples(config))
     assert drawn / (time.process_time() - begun) > 250
+
+
+def test_contours_are_where_a_part_of_the_person_ends() -> None:
+    surfaces = np.zeros((12, 9), dtype=np.uint8)
+    surfaces[6:] = Surface.FLOOR
+    surfaces[3:9, 3:6] = Surface.TOP
+    expected = np.zeros_like(surfaces)
+    for y, x in np.ndindex(12, 9):
+        for v, u in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
+            if 0 <= v < 12 and 0 <= u < 9 and surfaces[v, u] != surfaces[y, x]:
+                worn = max(surfaces[v, u], surfaces[y, x]) >= Surface.SKIN
+                expected[y, x] |= int(worn)
+    assert np.array_equal(_contours(surfaces), expected)
+    assert 0 < expected.sum() < 40  # the horizon is none

@@ -45,7 +45,7 @@ def shipped() -> Any:
 
 @pytest.fixture(scope="module")
 def people() -> list[Sample]:
-    return list(iter_samples(SyntheticConfig(people_train=0, people_test=60, seed=4321)))
+    return list(iter_samples(SyntheticConfig(people_train=0, people_test=100, seed=4321)))
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +66,9 @@ def test_zero_shot_finds_people_across_groups_and_leaves_something_to_learn(
 ) -> None:
     noise = np.random.default_rng(0).normal(size=vectors.shape).astype(np.float32)
     chance = zero_shot(noise, people)
-    # 60 people are a smaller gallery than the card's 100, hence somewhat easier.
     for scenario, scores in zero_shot(vectors, people).items():
         assert min(scores) > 2 * max(chance[scenario]), scenario
-        assert max(scores) < 58, scenario
+        assert np.mean(scores) < 50, scenario
 
 
 def test_zero_shot_scores_are_the_ranking_of_the_named_direction(
@@ -82,22 +81,37 @@ def test_zero_shot_scores_are_the_ranking_of_the_named_direction(
     q, k = rows(1, "query"), rows(0, "gallery")
     ids, cameras = np.array([s.person for s in people]), np.array([s.camera for s in people])
     expected = rank(vectors[q], vectors[k], ids[q], ids[k], cameras[q], cameras[k]).mean_ap
-    assert len(q) == len(k) == 120
+    assert len(q) == len(k) == 200
     assert zero_shot(vectors, people)["ucc"][0] == pytest.approx(100 * expected)
 
 
-@pytest.mark.parametrize(
-    ("caption", "shown"),
-    [("a photo of a person with a backpack.", "backpack"), ("a person wearing a wide hat.", "hat")],
-)
-def test_text_points_at_the_pictures_that_show_it(
-    shipped: Any, people: list[Sample], vectors: np.ndarray, caption: str, shown: str
-) -> None:
+def texts(clip: Any, captions: list[str]) -> np.ndarray:
     from open_clip.tokenizer import SimpleTokenizer
 
     with torch.no_grad():
-        text = shipped.encode_text(SimpleTokenizer()([caption]), normalize=True).numpy()[0]
-    similar = vectors @ text
-    visible = np.array([s.scenario != "uvi" and s.group == 0 for s in people])
-    has = np.array([shown in s.caption for s in people])
-    assert similar[visible & has].mean() > similar[visible & ~has].mean() + 0.05
+        return clip.encode_text(SimpleTokenizer()(captions), normalize=True).numpy()
+
+
+@pytest.mark.parametrize("thing", ["backpack", "handbag", "wide hat", "beanie"])
+def test_naming_a_thing_moves_a_caption_towards_pictures_of_it(
+    shipped: Any, people: list[Sample], vectors: np.ndarray, thing: str
+) -> None:
+    plain = "a photo of a person wearing a red top and blue trousers"
+    without, with_it = texts(shipped, [f"{plain}.", f"{plain}, with a {thing}."])
+    gain = vectors @ with_it - vectors @ without
+    has = np.array([thing in s.caption for s in people])
+    assert gain[has].mean() > gain[~has].mean() + 0.05
+
+
+@pytest.mark.parametrize("infrared", [False, True])
+def test_a_picture_is_near_its_own_caption(
+    shipped: Any, people: list[Sample], vectors: np.ndarray, infrared: bool
+) -> None:
+    side = ("uvi", int(infrared))
+    # One picture a person: two captions of one person may say the same.
+    rows = [i for i, s in enumerate(people) if (s.scenario, s.group) == side and s.view == 0]
+    similar = vectors[rows] @ texts(shipped, [people[i].caption for i in rows]).T
+    place = (similar > np.diag(similar)[:, None]).sum(1)
+    assert len(rows) == 100
+    print("median place", np.median(place), "top1", (place == 0).mean())
+    assert np.median(place) < 5

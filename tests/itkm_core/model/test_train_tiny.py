@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from itkm_core.errors import TrainingError
 from itkm_core.model import train_tiny
 from itkm_core.model.tiny import build_tiny_clip
-from itkm_core.model.tiny_text import CompactText, clip_loss
+from itkm_core.model.tiny_text import CompactText, WordLoss, clip_loss
 from itkm_core.model.train_tiny import TinyTraining, learning_rate, main, train
 
 CAPTIONS = ["a red hat.", "a person in a long blue coat, seen from behind.", "shoes", "a red hat."]
@@ -63,6 +63,23 @@ def test_the_loss_is_the_naive_one() -> None:
     assert float(clip_loss(images, texts, torch.tensor(7.0))) == pytest.approx(total / 10, rel=1e-5)
 
 
+def test_the_loss_of_words_is_the_naive_one_and_common_words_count_for_nothing() -> None:
+    torch.manual_seed(2)
+    tokens = torch.tensor([[1, 2, 3, 0], [1, 4, 0, 0], [1, 2, 4, 0]])
+    loss = WordLoss(tokens, 5, 6)
+    vectors, rows = F.normalize(torch.randn(3, 6), dim=1), torch.tensor([2, 0, 1])
+    counts = [3, 3, 2, 1, 2]  # captions each word is in; padding and word 1 are in all
+    total = 0.0
+    for vector, row in zip(vectors, rows.tolist(), strict=True):
+        scores = loss.table(vector * math.sqrt(6)).tolist()
+        normaliser = math.log(sum(math.exp(s) for s in scores))
+        weights = {w: math.log(3 / counts[w]) for w in set(tokens[row].tolist())}
+        for word, weight in weights.items():
+            total -= weight / sum(weights.values()) * (scores[word] - normaliser)
+    assert float(loss(vectors, rows)) == pytest.approx(total / 3, rel=1e-5)
+    assert float(loss.target[:, :2].abs().max()) == 0.0
+
+
 def test_the_rate_warms_up_and_falls() -> None:
     how = TinyTraining(steps=100, warmup=10, lr=1.0)
     rates = [learning_rate(step, how) for step in range(100)]
@@ -102,6 +119,9 @@ def test_the_command_writes_weights_that_load(
     state = load_file(out)
     build_tiny_clip().load_state_dict({k: v.float() for k, v in state.items()}, strict=True)
     assert [p.name for p in out.parent.iterdir()] == ["w.safetensors"]
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert out.stat().st_mode == plain.stat().st_mode  # readable by whom the user lets read
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step(monkeypatch: pytest.MonkeyPatch) -> None:

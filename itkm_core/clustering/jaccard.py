@@ -1,0 +1,200 @@
+"""The Jaccard distance between images as a sparse graph: only pairs within a distance are ever written down.
+
+Suffixes: N images, T types (images whose encodings differ in no column that two images share).
+
+d(i, j) = 1 - m / (2 - m), m = sum_k min(V_ik, V_jk) (Zhong et al., CVPR 2017, section 3.3, with rows that sum to 1).
+Inverted lists give each image the images it shares a column with, so the cost is that of the overlaps, not N^2.
+A column that only one image has adds nothing to any m; images equal in all other columns (copies of one image
+beyond the first k1) have one row of the graph between them, so thousands of copies cost as much as one. [ours]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from itkm_core.clustering.compiled import Array, kernel, map_blocks, scratch_block
+from itkm_core.clustering.duplicates import Groups, group_equal_lists
+from itkm_core.clustering.reciprocal import SparseRows, encode
+
+TIE_TOLERANCE = 1e-6
+"""d <= eps + this counts as within eps: distances repeat exactly (d = 0.5), their float sums do not."""
+
+
+@dataclass(frozen=True)
+class JaccardGraph:
+    """Pairs of types within `max_distance` (+ 1e-6), symmetric, each type's own pairs apart.
+
+    `types`: the N images in T groups. CSR over types: `start` int64 [T+1], `neighbors` int32 (ascending),
+    `distances` float64. `within` float64 [T]: distance between two different images of one type.
+    """
+
+    types: Groups
+    start: npt.NDArray[np.int64]
+    neighbors: npt.NDArray[np.int32]
+    distances: npt.NDArray[np.float64]
+    within: npt.NDArray[np.float64]
+    max_distance: float
+
+
+def jaccard_graph(
+    rows: npt.NDArray[np.float32],
+    lists: npt.NDArray[np.int32],
+    *,
+    k2: int,
+    max_distance: float,
+    threads: int,
+) -> JaccardGraph:
+    """All pairs of images within `max_distance` (below 1), from features [N, D] and lists L [N, k1].
+
+    Exact, summed in float64; memory O(N k1) for V and its transpose plus 12 bytes a pair.
+    """
+    return graph_of(encode(rows, lists, k2, threads), max_distance, threads)
+
+
+def graph_of(encoding: SparseRows, max_distance: float, threads: int) -> JaccardGraph:
+    """As `jaccard_graph`, from the rows of V."""
+    shared = _shared_columns(encoding)
+    types = group_equal_lists(shared.start, shared.columns, shared.values)
+    if len(types.first) < len(shared):
+        shared = _take(shared, types.first)
+    place, *by_column = _inverted_lists(shared.start, shared.columns, shared.values, len(encoding))
+    threshold = max_distance + TIE_TOLERANCE
+    blocks = map_blocks(
+        lambda a, b: _later_within(
+            shared.start, shared.columns, shared.values, place, *by_column, threshold, a, b
+        ),
+        len(shared),
+        scratch_block(len(shared)),
+        threads,
+    )
+    sizes = np.concatenate([sizes for sizes, _, _ in blocks])
+    later = np.concatenate([neighbors for _, neighbors, _ in blocks])
+    distances = np.concatenate([distances for _, _, distances in blocks])
+    del blocks
+    start, neighbors, both = _both_directions(sizes, later, distances)
+    mass = np.add.reduceat(np.append(shared.values, 0.0), shared.start[:-1])
+    mass[np.diff(shared.start) == 0] = 0.0
+    return JaccardGraph(
+        types, start, neighbors, both, np.maximum(1 - mass / (2 - mass), 0), max_distance
+    )
+
+
+def _shared_columns(encoding: SparseRows) -> SparseRows:
+    """The encoding without the columns that one row only has."""
+    count = np.bincount(encoding.columns, minlength=len(encoding))
+    keep = count[encoding.columns] > 1
+    if keep.all():
+        return encoding
+    kept = np.concatenate([[0], np.cumsum(keep)])
+    return SparseRows(kept[encoding.start], encoding.columns[keep], encoding.values[keep])
+
+
+def _take(rows: SparseRows, which: npt.NDArray[np.int64]) -> SparseRows:
+    sizes = np.diff(rows.start)[which]
+    start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    at = np.arange(start[-1]) + np.repeat(rows.start[which] - start[:-1], sizes)
+    return SparseRows(start, rows.columns[at], rows.values[at])
+
+
+@kernel
+def _inverted_lists(
+    row_start: Array, columns: Array, values: Array, num_columns: int
+) -> tuple[Array, Array, Array, Array]:
+    """The transpose: each column's rows (ascending) and values; and the place in it of each entry's successor."""
+    start = np.zeros(num_columns + 1, np.int64)
+    for column in columns:
+        start[column + 1] += 1
+    for column in range(num_columns):
+        start[column + 1] += start[column]
+    free = start[:-1].copy()
+    next_place = np.empty(columns.size, np.int64)
+    owners = np.empty(columns.size, np.int32)
+    weights = np.empty(columns.size)
+    for row in range(row_start.size - 1):
+        for at in range(row_start[row], row_start[row + 1]):
+            place = free[columns[at]]
+            owners[place] = row
+            weights[place] = values[at]
+            free[columns[at]] = place + 1
+            next_place[at] = place + 1
+    return next_place, start, owners, weights
+
+
+@kernel
+def _later_within(
+    row_start: Array,
+    columns: Array,
+    values: Array,
+    next_place: Array,
+    column_start: Array,
+    owners: Array,
+    weights: Array,
+    threshold: float,
+    start: int,
+    stop: int,
+) -> tuple[Array, Array, Array]:
+    """For rows start..stop, the later rows within the threshold: sizes [B], rows (ascending), distances."""
+    num_rows = row_start.size - 1
+    sizes = np.empty(stop - start, np.int64)
+    neighbors = np.empty(16 * (stop - start) + num_rows, np.int32)
+    distances = np.empty(neighbors.size)
+    overlap = np.zeros(num_rows)
+    touched = np.empty(num_rows + 1, np.int32)
+    end = 0
+    for row in range(start, stop):
+        num_touched = 0
+        for at in range(row_start[row], row_start[row + 1]):
+            value = values[at]
+            for place in range(next_place[at], column_start[columns[at] + 1]):
+                other = owners[place]
+                before = overlap[other]
+                touched[num_touched] = other
+                num_touched += before == 0.0
+                overlap[other] = before + min(value, weights[place])
+        begin = end
+        if neighbors.size < end + num_touched:
+            neighbors = np.append(neighbors, np.empty(neighbors.size, np.int32))
+            distances = np.append(distances, np.empty(distances.size))
+        for other in touched[:num_touched]:
+            if 1.0 - overlap[other] / (2.0 - overlap[other]) <= threshold:
+                neighbors[end] = other
+                end += 1
+        neighbors[begin:end].sort()
+        for at in range(begin, end):
+            shared = overlap[neighbors[at]]
+            distances[at] = max(1.0 - shared / (2.0 - shared), 0.0)
+        for other in touched[:num_touched]:
+            overlap[other] = 0.0
+        sizes[row - start] = end - begin
+    return sizes, neighbors[:end].copy(), distances[:end].copy()
+
+
+@kernel
+def _both_directions(sizes: Array, later: Array, distances: Array) -> tuple[Array, Array, Array]:
+    """The symmetric CSR graph of one that names each pair once, at its earlier row."""
+    start = np.zeros(sizes.size + 1, np.int64)
+    for row in range(sizes.size):
+        start[row + 1] = sizes[row]
+    for other in later:
+        start[other + 1] += 1
+    for row in range(sizes.size):
+        start[row + 1] += start[row]
+    free = start[:-1].copy()
+    neighbors = np.empty(2 * later.size, np.int32)
+    both = np.empty(2 * later.size)
+    stop = 0
+    # Rows come in order, so a row's earlier neighbours are all in place before its own later ones.
+    for row in range(sizes.size):
+        begin, stop = stop, stop + sizes[row]
+        for at in range(begin, stop):
+            other = later[at]
+            neighbors[free[row]] = other
+            both[free[row]] = distances[at]
+            free[row] += 1
+            neighbors[free[other]] = row
+            both[free[other]] = distances[at]
+            free[other] += 1
+    return start, neighbors, both

@@ -1,0 +1,176 @@
+"""The k nearest images of every image, exact, in one order whatever searched for them.
+
+Suffixes: N images, U distinct rows, k neighbours, W candidates.
+
+A float32 search proposes k + 8 candidates a row. Their float64 cosines (`similarity.py`) decide the order. A row
+whose k-th cosine does not clear the worst candidate's score by the search's rounding bound could have missed a
+neighbour or a tie; such rows are searched again in float64 over all rows. So faiss and torch return the same
+arrays. Equal rows are searched once: a thousand copies of one image tie at the top of each other's lists, and
+the order among them is by row. [ours]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from itkm_core.clustering.compiled import Array, kernel, map_blocks, thread_count
+from itkm_core.clustering.duplicates import group_equal_rows
+from itkm_core.clustering.features import unit_rows
+from itkm_core.clustering.search import BLOCK_BYTES, resolve_backend, search
+from itkm_core.clustering.similarity import (
+    cosines_to,
+    float32_error,
+    float64_error,
+    own_cosines,
+    rerank,
+)
+from itkm_core.errors import ConfigError
+
+MARGIN = 8
+"""Candidates beyond k, so that the k-th clears the worst of them by more than rounding. [ours]"""
+
+BLOCK_ROWS = 1024
+
+Lists = tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """`indices` int32 [N, k] and `similarities` float32 [N, k] (cosines), nearest first.
+
+    Column 0 is the image itself, also where other images equal it. The others are sorted by (cosine down, row
+    up); the order is that of the float64 cosines, which `similarities` holds rounded.
+    """
+
+    indices: npt.NDArray[np.int32]
+    similarities: npt.NDArray[np.float32]
+    backend: Literal["faiss", "torch"]
+
+
+def nearest(
+    features: Any, k: int, *, backend: str = "auto", num_threads: int | None = None
+) -> Neighbors:
+    """The k rows nearest to each row by cosine, the row itself first and counted.
+
+    `features` [N, D] unit rows, float32 (others are converted); 1 <= k <= N. `backend`: "faiss" (exact flat
+    search), "torch" (blockwise, for where faiss is absent) or "auto"; all return the same arrays. Memory beyond
+    the features is O(N k). `num_threads`: default OMP_NUM_THREADS, else all usable cores.
+
+    Raises FeatureError for unusable rows, ConfigError for k, backend or num_threads out of range.
+    """
+    threads = thread_count(num_threads)
+    chosen = resolve_backend(backend)
+    rows = unit_rows(features)
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= len(rows):
+        raise ConfigError(f"k is {k!r}; expected an integer from 1 to the {len(rows)} rows")
+    if len(rows) >= 2**31:
+        raise ConfigError(f"{len(rows)} rows; expected fewer than 2^31 in one group")
+    groups = group_equal_rows(rows)
+    distinct = rows if len(groups.first) == len(rows) else rows[groups.first]
+    lists = _distinct_lists(distinct, min(int(k), len(distinct)), chosen, threads)
+    indices = np.empty((len(rows), k), np.int32)
+    similarities = np.empty((len(rows), k), np.float32)
+
+    def fill(start: int, stop: int) -> None:
+        _own_lists(
+            *lists, groups.group, groups.start, groups.members, start, stop, indices, similarities
+        )
+
+    map_blocks(fill, len(rows), BLOCK_ROWS, threads)
+    # A row is at cosine |x|^2 from itself, which a list cut short by its duplicates no longer holds.
+    similarities[:, 0] = own_cosines(distinct)[groups.group]
+    return Neighbors(indices, similarities, chosen)
+
+
+def _distinct_lists(
+    rows: npt.NDArray[np.float32], k: int, backend: Literal["faiss", "torch"], threads: int
+) -> Lists:
+    """Rows [U, k] and float64 cosines [U, k] of the k nearest of U distinct rows, by (cosine down, row up)."""
+    width = min(k + MARGIN, len(rows))
+    indices = np.empty((len(rows), k), np.int32)
+    exact = np.empty((len(rows), k), np.float64)
+
+    def order(start: int, scores: Array, candidates: Array) -> Array:
+        block = slice(start, start + len(scores))
+        return rerank(rows, candidates, scores, start, k, indices[block], exact[block])
+
+    verdict = np.concatenate(search(rows, width, backend, threads, order))
+    if width < len(rows):
+        bound = float32_error(rows.shape[1])
+        doubtful = verdict[:, 0] <= bound
+        # Scores further off than float32 allows (reduced precision forced on the process) vouch for nothing.
+        doubtful |= verdict[:, 1].max() > bound
+        _search_again(rows, np.flatnonzero(doubtful), k, indices, exact, threads)
+    return indices, exact
+
+
+def _search_again(
+    rows: npt.NDArray[np.float32],
+    queries: npt.NDArray[np.intp],
+    k: int,
+    indices: npt.NDArray[np.int32],
+    exact: npt.NDArray[np.float64],
+    threads: int,
+) -> None:
+    """The lists of `queries` int64 [Q] from float64 scores against all rows, a block at a time."""
+    error = float64_error(rows.shape[1])
+
+    def again(start: int, stop: int) -> None:
+        block = queries[start:stop]
+        scores = np.empty((len(block), len(rows)))
+        for first in range(0, len(rows), 4096):
+            part = rows[first : first + 4096].astype(np.float64)
+            scores[:, first : first + 4096] = rows[block].astype(np.float64) @ part.T
+        worst = np.partition(scores, len(rows) - k, axis=1)[:, len(rows) - k]
+        for at, query in enumerate(block):
+            near = np.flatnonzero(scores[at] >= worst[at] - 2 * error)
+            cosines = cosines_to(rows, query, near)
+            best = np.argsort(-cosines, kind="stable")[:k]
+            indices[query], exact[query] = near[best], cosines[best]
+
+    map_blocks(again, len(queries), max(1, BLOCK_BYTES // (8 * len(rows) * threads)), threads)
+
+
+@kernel
+def _own_lists(
+    near: Array,
+    exact: Array,
+    group: Array,
+    group_start: Array,
+    members: Array,
+    start: int,
+    stop: int,
+    indices: Array,
+    similarities: Array,
+) -> None:
+    """Lists of rows from lists of groups: itself, then the members of the groups, tied groups merged by row."""
+    k = indices.shape[1]
+    run_rows = np.empty(near.shape[1] * (k + 1), np.int32)
+    for row in range(start, stop):
+        own = group[row]
+        indices[row, 0] = row
+        count = 1
+        at = 0
+        while count < k:
+            cosine = exact[own, at]
+            size = 0
+            num_groups = 0
+            while at < near.shape[1] and exact[own, at] == cosine:
+                first = group_start[near[own, at]]
+                # k members and one more, which the row itself may be, are the most that can be used.
+                for member in range(first, min(first + k + 1, group_start[near[own, at] + 1])):
+                    run_rows[size] = members[member]
+                    size += 1
+                num_groups += 1
+                at += 1
+            if num_groups > 1:
+                run_rows[:size].sort()
+            for other in run_rows[:size]:
+                if other != row and count < k:
+                    indices[row, count] = other
+                    similarities[row, count] = cosine
+                    count += 1

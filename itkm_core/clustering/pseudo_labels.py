@@ -1,0 +1,139 @@
+"""Features of one (scenario, group) to pseudo-labels: docs/labelling.md, steps 1 to 5."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from itkm_core.clustering.compiled import thread_count
+from itkm_core.clustering.confidence import confidence
+from itkm_core.clustering.dbscan import dbscan
+from itkm_core.clustering.features import unit_rows
+from itkm_core.clustering.jaccard import TIE_TOLERANCE, jaccard_graph
+from itkm_core.clustering.neighbors import nearest
+from itkm_core.clustering.search import resolve_backend
+from itkm_core.errors import ConfigError, FeatureError
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """What one call of `pseudo_label` found, in the order of its input rows.
+
+    `labels` int64 [N]: -1 for an outlier, else 0..num_clusters-1, numbered in order of first member.
+    `is_core` bool [N]: has min_samples images within eps, itself counted.
+    `confidence` float32 [N] in [0, 1]: mean Jaccard similarity to the core images near it in its cluster; 0 for
+    an outlier. [ours]
+    `parameters`: what was asked and, as `k1_used`, `k2_used`, `backend_used`, what was done; plain JSON values.
+    """
+
+    labels: npt.NDArray[np.int64]
+    is_core: npt.NDArray[np.bool_]
+    confidence: npt.NDArray[np.float32]
+    num_clusters: int
+    parameters: dict[str, Any]
+
+
+def pseudo_label(
+    features: Any,
+    *,
+    k1: int = 30,
+    k2: int = 6,
+    eps: float = 0.6,
+    min_samples: int = 4,
+    backend: str = "auto",
+    sample_ids: npt.ArrayLike | None = None,
+    num_threads: int | None = None,
+) -> PseudoLabels:
+    """Cluster images by k-reciprocal Jaccard distance and DBSCAN, exactly, without an N x N array.
+
+    `features` [N, D]: rows of unit norm, float32; float16, float64 and non-contiguous arrays are converted.
+    `k1`: length of the neighbour lists, the image itself counted; with N < k1 it is N (and k2 at most that),
+    which warns. `k2`: list entries averaged in the query expansion; 1 switches it off.
+    `eps`: Jaccard distance of neighbours, in (0, 1). `min_samples`: neighbours of a core image, itself counted.
+    `backend`: "auto", "faiss" or "torch": how candidates are found; the labels are the same.
+    `sample_ids` int [N], unique: the order of images that decides ties and numbers the labels; without them it
+    is the order of rows. With them, permuted rows give the same labels, bit for bit. Without them a permutation
+    gives the same partition unless rows tie exactly (copies of one image beyond k1).
+    `num_threads`: default OMP_NUM_THREADS, else all usable cores; the result does not depend on it.
+
+    N = 0 gives empty arrays. The source of each step is named in its module; where border images go and the
+    confidence are [ours].
+
+    Raises ConfigError for a parameter out of range, FeatureError for rows that are not finite or not of unit
+    norm, and for sample ids that are missing or repeated.
+    """
+    _check_parameters(k1, k2, eps, min_samples)
+    threads = thread_count(num_threads)
+    backend_used = resolve_backend(backend)
+    rows = unit_rows(features)
+    order = _order(sample_ids, len(rows))
+    if order is not None:
+        rows = rows[order]
+    k1_used, k2_used = min(k1, len(rows)), min(k2, len(rows))
+    if 0 < len(rows) < k1:
+        warnings.warn(
+            f"{len(rows)} images are fewer than k1 = {k1}: using k1 = {k1_used}, k2 = {k2_used}",
+            stacklevel=2,
+        )
+    parameters = {
+        "k1": int(k1),
+        "k2": int(k2),
+        "eps": float(eps),
+        "min_samples": int(min_samples),
+        "backend": backend,
+        "num_images": len(rows),
+        "k1_used": int(k1_used),
+        "k2_used": int(k2_used),
+        "backend_used": backend_used,
+    }
+    if not len(rows):
+        return PseudoLabels(
+            np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0, np.float32), 0, parameters
+        )
+    lists = nearest(rows, k1_used, backend=backend_used, num_threads=threads).indices
+    graph = jaccard_graph(rows, lists, k2=k2_used, max_distance=eps, threads=threads)
+    found = dbscan(graph, eps=eps, min_samples=min_samples)
+    support = confidence(graph, found, eps=eps)
+    back = slice(None) if order is None else np.argsort(order)
+    num_clusters = int(found.labels.max()) + 1
+    return PseudoLabels(
+        found.labels[back], found.is_core[back], support[back], num_clusters, parameters
+    )
+
+
+def _check_parameters(k1: int, k2: int, eps: float, min_samples: int) -> None:
+    for name, value in (("k1", k1), ("k2", k2), ("min_samples", min_samples)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise ConfigError(f"{name} is {value!r}; expected an integer of at least 1")
+    if k2 > k1:
+        raise ConfigError(
+            f"k2 is {k2} and k1 is {k1}; expected k2 <= k1: the query expansion averages list entries"
+        )
+    number = isinstance(eps, (int, float, np.integer, np.floating)) and not isinstance(eps, bool)
+    # From 1 - 1e-6 on, every two images are neighbours.
+    if not number or not 0 < eps < 1 - TIE_TOLERANCE:
+        raise ConfigError(f"eps is {eps!r}; expected a Jaccard distance above 0 and below 1")
+
+
+def _order(sample_ids: npt.ArrayLike | None, num_rows: int) -> npt.NDArray[np.intp] | None:
+    """Rows in order of sample id; None where they are in order already."""
+    if sample_ids is None:
+        return None
+    ids = np.asarray(sample_ids)
+    if ids.shape != (num_rows,) or (num_rows and not np.issubdtype(ids.dtype, np.integer)):
+        raise FeatureError(
+            f"sample_ids have shape {ids.shape} and dtype {ids.dtype}; "
+            f"expected {num_rows} integers, one a feature row"
+        )
+    order = np.argsort(ids, kind="stable")
+    repeated = np.flatnonzero(ids[order][1:] == ids[order][:-1])
+    if len(repeated):
+        raise FeatureError(
+            f"{len(repeated)} sample ids are repeated, the first is {ids[order][repeated[0]]}; "
+            "expected each image once"
+        )
+    return None if (order == np.arange(num_rows)).all() else order

@@ -1,0 +1,162 @@
+"""Rows V of the k-reciprocal encoding: which images describe image i, and with what weight.
+
+Zhong et al., "Re-ranking Person Re-identification with k-reciprocal Encoding", CVPR 2017: R(i, k) and its
+expansion are section 3.2, local query expansion section 3.4; weights are a softmax over the set, as the unsupervised
+ReID literature has them, in place of the Gaussian of section 3.3. A row is a few dozen of N columns, kept as CSR:
+`start` int64 [N+1], `columns` int32 [nnz] ascending in each row, `values` float64 [nnz].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from itkm_core.clustering.compiled import Array, kernel, map_blocks, scratch_block
+from itkm_core.clustering.similarity import softmax_rows
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """A CSR matrix: row i has `columns[start[i]:start[i+1]]` (ascending) with the `values` beside them."""
+
+    start: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int32]
+    values: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+
+def encode(
+    rows: npt.NDArray[np.float32], lists: npt.NDArray[np.int32], k2: int, threads: int
+) -> SparseRows:
+    """V as docs/labelling.md, steps 2 and 3: `rows` float32 [N, D], `lists` int32 [N, k1], 1 <= k2 <= k1.
+
+    Every row of V has non-negative values that sum to 1.
+    """
+    num_rows, k1 = lists.shape
+    # Python rounds half to even, as the definition does.
+    half = min(round(k1 / 2) + 1, k1)
+    block = scratch_block(num_rows)
+    back = np.concatenate(
+        map_blocks(lambda a, b: _ranks_in_return(lists, a, b), num_rows, block, threads)
+    )
+    sets = map_blocks(
+        lambda a, b: _expanded_sets(lists, back, half, a, b), num_rows, block, threads
+    )
+    start = _row_starts([sizes for sizes, _ in sets])
+    columns = np.concatenate([columns for _, columns in sets])
+    del sets
+    values = np.concatenate(
+        map_blocks(lambda a, b: softmax_rows(rows, start, columns, a, b), num_rows, block, threads)
+    )
+    plain = SparseRows(start, columns, values)
+    return plain if k2 == 1 else _expand_queries(plain, lists, k2, threads)
+
+
+def _expand_queries(
+    plain: SparseRows, lists: npt.NDArray[np.int32], k2: int, threads: int
+) -> SparseRows:
+    """Each row becomes the mean of the rows of its first k2 list entries."""
+    blocks = map_blocks(
+        lambda a, b: _mean_rows(plain.start, plain.columns, plain.values, lists, k2, a, b),
+        len(plain),
+        scratch_block(len(plain)),
+        threads,
+    )
+    return SparseRows(
+        _row_starts([sizes for sizes, _, _ in blocks]),
+        np.concatenate([columns for _, columns, _ in blocks]),
+        np.concatenate([values for _, _, values in blocks]),
+    )
+
+
+def _row_starts(sizes: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
+
+
+@kernel
+def _ranks_in_return(lists: Array, start: int, stop: int) -> Array:
+    """[i, a]: the place of i in the list of its a-th neighbour, or k1 where it is not in it."""
+    k1 = lists.shape[1]
+    ranks = np.full((stop - start, k1), k1, np.int32)
+    for row in range(start, stop):
+        for a in range(k1):
+            neighbor = lists[row, a]
+            for b in range(k1):
+                if lists[neighbor, b] == row:
+                    ranks[row - start, a] = b
+                    break
+    return ranks
+
+
+@kernel
+def _expanded_sets(
+    lists: Array, back: Array, half: int, start: int, stop: int
+) -> tuple[Array, Array]:
+    """Sizes [B] and columns of the expanded R(i, k1); `half` list entries make R(j, h)."""
+    k1 = lists.shape[1]
+    sizes = np.empty(stop - start, np.int64)
+    columns = np.empty((stop - start) * 2 * k1 + k1 * (half + 1), np.int32)
+    # 2i + 1 marks R(i, k1), 2i + 2 what the expansion added: no clearing from row to row.
+    mark = np.zeros(lists.shape[0], np.int64)
+    end = 0
+    for row in range(start, stop):
+        begin = end
+        if columns.size < end + k1 * (half + 1):
+            columns = np.append(columns, np.empty(columns.size, np.int32))
+        for a in range(k1):
+            if back[row, a] < k1:
+                mark[lists[row, a]] = 2 * row + 1
+                columns[end] = lists[row, a]
+                end += 1
+        for at in range(begin, end):
+            candidate = columns[at]
+            size = 0
+            shared = 0
+            for b in range(half):
+                if back[candidate, b] < half:
+                    size += 1
+                    shared += mark[lists[candidate, b]] == 2 * row + 1
+            if 3 * shared > 2 * size:
+                for b in range(half):
+                    other = lists[candidate, b]
+                    if back[candidate, b] < half and mark[other] < 2 * row + 1:
+                        mark[other] = 2 * row + 2
+                        columns[end] = other
+                        end += 1
+        columns[begin:end].sort()
+        sizes[row - start] = end - begin
+    return sizes, columns[:end].copy()
+
+
+@kernel
+def _mean_rows(
+    row_start: Array, columns: Array, values: Array, lists: Array, k2: int, start: int, stop: int
+) -> tuple[Array, Array, Array]:
+    sizes = np.empty(stop - start, np.int64)
+    room = 0
+    for row in range(start, stop):
+        for a in range(k2):
+            room += row_start[lists[row, a] + 1] - row_start[lists[row, a]]
+    out_columns = np.empty(room, np.int32)
+    out_values = np.empty(room)
+    total = np.zeros(row_start.size - 1)
+    end = 0
+    for row in range(start, stop):
+        begin = end
+        for a in range(k2):
+            for at in range(row_start[lists[row, a]], row_start[lists[row, a] + 1]):
+                column = columns[at]
+                if total[column] == 0.0:
+                    out_columns[end] = column
+                    end += 1
+                total[column] += values[at]
+        out_columns[begin:end].sort()
+        for at in range(begin, end):
+            out_values[at] = total[out_columns[at]] / k2
+            total[out_columns[at]] = 0.0
+        sizes[row - start] = end - begin
+    return sizes, out_columns[:end].copy(), out_values[:end].copy()

@@ -1,0 +1,91 @@
+"""How a path says what a picture is: `{scenario}/{group}/{camera}/{name}` and the like."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from itkm_core.collections.files import PICTURE_SUFFIXES
+from itkm_core.corpus.schema import SPLITS
+from itkm_core.errors import ConfigError
+
+FIELDS = ("scenario", "group", "camera", "split", "person", "clothes", "name")
+DEFAULT_PATTERN = "{scenario}/{group}/{camera}/{name}"
+
+_ANY_SUFFIX = "(?:" + "|".join(re.escape(suffix) for suffix in PICTURE_SUFFIXES) + ")"
+
+
+@dataclass(frozen=True)
+class PathPattern:
+    """A compiled pattern. `fields` are those it reads, in its order, `name` left out."""
+
+    text: str
+    fields: tuple[str, ...]
+    regex: re.Pattern[str]
+
+    def match(self, path: str) -> tuple[str, ...] | None:
+        """The values of `fields` in `path`, or None when the path is of another shape."""
+        found = self.regex.fullmatch(path)
+        return None if found is None else tuple(found[field] for field in self.fields)
+
+
+def compile_pattern(text: str) -> PathPattern:
+    """A pattern of literal text, `{field}`s of FIELDS and `*`; none of them crosses a slash.
+
+    A field takes as little as it can, so `{person}_{name}` ends the person at the first underscore.
+    Without a picture's suffix at its end a pattern fits every kind of picture.
+
+    Raises:
+        ConfigError: an unknown or repeated field, or a brace without its partner.
+    """
+    fields: list[str] = []
+    regex = ""
+    for piece in re.split(r"(\{[^{}]*\}|\*)", text.strip("/")):
+        if piece == "*":
+            regex += "[^/]*"
+        elif piece.startswith("{") and piece.endswith("}"):
+            field = piece[1:-1]
+            if field not in FIELDS or field in fields:
+                what = "comes twice" if field in fields else "is unknown"
+                raise ConfigError(
+                    f"pattern {text!r}: field {piece} {what}; fields are "
+                    + ", ".join(f"{{{name}}}" for name in FIELDS)
+                )
+            fields.append(field)
+            regex += f"(?P<{field}>[^/]+?)"
+        elif "{" in piece or "}" in piece:
+            raise ConfigError(f"pattern {text!r}: a brace has no partner near {piece!r}")
+        else:
+            regex += re.escape(piece)
+    if not text.lower().endswith(PICTURE_SUFFIXES):
+        regex += _ANY_SUFFIX
+    return PathPattern(
+        text=text,
+        fields=tuple(field for field in fields if field != "name"),
+        regex=re.compile(regex, re.IGNORECASE),
+    )
+
+
+def suggest_pattern(paths: Sequence[str]) -> str:
+    """A pattern of the depth that most of `paths` have, its levels guessed from their names."""
+    depths = Counter(path.count("/") for path in paths)
+    depth = max(depths, key=lambda d: (depths[d], -d))
+    parts = [path.split("/")[:-1] for path in paths if path.count("/") == depth]
+    levels: list[str] = []
+    free = ["scenario", "camera", "person"]
+    for level in range(depth):
+        values = {part[level] for part in parts}
+        prefixes = {re.sub(r"\d+$", "", value) for value in values}
+        numbered = all(value[-1:].isdigit() for value in values)
+        if values <= {"0", "1"} and "{group}" not in levels:
+            levels.append("{group}")
+        elif values <= set(SPLITS) and "{split}" not in levels:
+            levels.append("{split}")
+        elif "camera" in free and numbered and prefixes <= {"", "c", "cam", "camera"}:
+            free.remove("camera")
+            levels.append(prefixes.pop() + "{camera}" if len(prefixes) == 1 else "{camera}")
+        else:
+            levels.append(f"{{{free.pop(0)}}}" if free else "*")
+    return "/".join([*levels, "{name}"])

@@ -1,0 +1,42 @@
+"""The made-up people that `itkm synth` draws: a tree of pictures and the manifest beside it."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from itkm_core.collections.files import check_folder, check_inside, normal_paths
+from itkm_core.collections.listing import check_listing
+from itkm_core.corpus.paths import exists, join, resolve
+from itkm_core.corpus.schema import LISTING_SCHEMA
+from itkm_core.errors import CorpusError
+
+MANIFEST_FILE = "manifest.parquet"
+RECORD_FILE = "synth.json"
+
+
+def list_images(root: str) -> pa.Table:
+    """The pictures as a listing (LISTING_SCHEMA, sorted by uri).
+
+    Raises:
+        CorpusError: the folder is not one that `itkm synth` finished.
+    """
+    check_folder(root)
+    # The record is written last: without it the drawing was cut short.
+    for name in (RECORD_FILE, MANIFEST_FILE):
+        if not exists(join(root, name)):
+            raise CorpusError(
+                f"{root} has no {name}; expected a folder that `itkm synth --out {root}` has finished"
+            )
+    filesystem, path = resolve(join(root, MANIFEST_FILE))
+    try:
+        table = pq.read_table(path, filesystem=filesystem, partitioning=None)
+        table = table.select(LISTING_SCHEMA.names).cast(LISTING_SCHEMA)
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise CorpusError(
+            f"{join(root, MANIFEST_FILE)} is not a listing of `itkm synth`: {error}"
+        ) from error
+    uris = normal_paths(table["uri"].to_pylist(), join(root, MANIFEST_FILE))
+    check_inside(root, uris)
+    check_listing(table, join(root, MANIFEST_FILE))
+    return table.sort_by("uri")

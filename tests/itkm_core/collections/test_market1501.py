@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from itkm_core.collections.market1501 import list_images, parse_name
+from itkm_core.errors import CorpusError
+
+NAMES = [
+    "bounding_box_train/0002_c1s1_000451_03.jpg",
+    "query/0001_c6s2_000776_00.jpg",
+    "bounding_box_test/0000_c2s1_000151_01.jpg",
+    "bounding_box_test/-1_c3s1_000401_03.jpg",
+    "bounding_box_test/0001_c1s1_001051_02.jpg.jpg",
+]
+
+
+def test_the_three_folders_become_the_three_splits(tree) -> None:
+    root = tree([*NAMES, "gt_bbox/0001_c1s1_001051_00.jpg", "bounding_box_test/Thumbs.db"])
+    rows = {row["uri"]: row for row in list_images(root).to_pylist()}
+    assert list(rows) == sorted(NAMES)
+    found = [tuple(rows[name][key] for key in ("split", "person", "camera")) for name in NAMES]
+    assert found == [
+        ("train", 2, 1),
+        ("query", 1, 6),
+        ("gallery", 0, 2),
+        ("gallery", -1, 3),
+        ("gallery", 1, 1),
+    ]
+    assert {(row["scenario"], row["group"]) for row in rows.values()} == {("market1501", 0)}
+    assert set(list_images(root, scenario="mlr")["scenario"].to_pylist()) == {"mlr"}
+
+
+def test_another_layout_is_one_clear_line(tree) -> None:
+    root = tree(NAMES[:1])
+    with pytest.raises(CorpusError, match="has no folder query; expected Market-1501 as published"):
+        list_images(root)
+
+
+@pytest.mark.parametrize(
+    "name", ["0002.jpg", "0002_c7s1_000451_03.jpg", "2_c1s1_000451_03.jpg", ""]
+)
+def test_another_name_is_refused(name: str) -> None:
+    with pytest.raises(CorpusError, match="is not a name of Market-1501"):
+        parse_name(name)
+
+
+def test_the_published_training_names() -> None:
+    repository = Path(__file__).parents[3]
+    folder = Path(os.environ.get("ITKM_COLLECTIONS", repository.parent / "shared" / "collections"))
+    names = folder / "market1501" / "train_names.txt"
+    if not names.is_file():
+        pytest.skip(f"{names} is not there; set ITKM_COLLECTIONS to the collections' name lists")
+    parsed = [parse_name(line.split()[0]) for line in names.read_text().splitlines()]
+    assert len(parsed) == 12_936
+    assert len({person for person, _ in parsed}) == 751
+    assert {camera for _, camera in parsed} == {1, 2, 3, 4, 5, 6}
+    assert min(person for person, _ in parsed) == 2

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import io
+import struct
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from itkm_core.corpus.images import REASONS, BadImage, ImageLimits, decode_image, inspect_image
+
+LIMITS = ImageLimits()
+PIXELS = np.random.default_rng(0).integers(0, 256, (20, 10, 3), dtype=np.uint8)
+PICTURE = Image.fromarray(PIXELS)
+
+
+def encode(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png(width: int, height: int, data: bytes = b"\0" * 1000) -> bytes:
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def reason(data: bytes, limits: ImageLimits = LIMITS) -> str:
+    with pytest.raises(BadImage) as caught:
+        inspect_image(data, limits)
+    assert caught.value.reason in REASONS
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+def test_lossless_pictures_come_back_as_they_were(kind: str) -> None:
+    data = encode(PICTURE, kind)
+    assert inspect_image(data, LIMITS) == (20, 10)
+    np.testing.assert_array_equal(decode_image(data, (20, 10)), PIXELS)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "GIF"])
+def test_lossy_pictures_have_their_size(kind: str) -> None:
+    data = encode(PICTURE, kind)
+    assert inspect_image(memoryview(data), LIMITS) == (20, 10)
+    assert decode_image(memoryview(data), (20, 10)).shape == (20, 10, 3)
+
+
+def test_resizing_is_pillows_bicubic() -> None:
+    expected = np.asarray(PICTURE.resize((6, 14), Image.Resampling.BICUBIC))
+    decoded = decode_image(encode(PICTURE), (14, 6))
+    np.testing.assert_array_equal(decoded, expected)
+    assert decoded.dtype == np.uint8
+    assert decoded.flags.writeable
+
+
+def test_grey_becomes_three_equal_channels_and_sixteen_bits_keep_the_upper_byte() -> None:
+    grey = np.arange(200, dtype=np.uint8).reshape(20, 10)
+    deep = grey.astype(np.uint16) * 256 + 77
+    for image in (Image.fromarray(grey), Image.fromarray(deep)):
+        decoded = decode_image(encode(image), (20, 10))
+        np.testing.assert_array_equal(decoded, np.repeat(grey[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK"])
+def test_every_plain_kind_of_pixels_decodes(mode: str) -> None:
+    data = encode(PICTURE.convert(mode), "TIFF")
+    assert inspect_image(data, LIMITS) == (20, 10)
+    expected = np.asarray(PICTURE.convert(mode).convert("RGB"))
+    np.testing.assert_array_equal(decode_image(data, (20, 10)), expected)
+
+
+def test_an_exif_orientation_is_honoured() -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    data = encode(PICTURE, exif=turned)
+    assert inspect_image(data, LIMITS) == (10, 20)
+    np.testing.assert_array_equal(decode_image(data, (10, 20)), np.rot90(PIXELS, -1))
+
+
+def test_a_picture_behind_the_first_of_a_jpeg_is_not_a_film() -> None:
+    data = encode(PICTURE, "MPO", save_all=True, append_images=[PICTURE.rotate(180)])
+    assert inspect_image(data, LIMITS) == (20, 10)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_more_than_one_frame_is_animated(kind: str) -> None:
+    assert (
+        reason(encode(PICTURE, kind, save_all=True, append_images=[PICTURE.rotate(180)]))
+        == "animated"
+    )
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP"])
+def test_a_missing_end_is_noticed(kind: str) -> None:
+    data = encode(PICTURE, kind)
+    assert reason(data[: len(data) * 2 // 3]) == "truncated"
+
+
+def test_what_is_no_picture_has_its_reason() -> None:
+    assert reason(b"") == "empty"
+    assert reason(b"hello world") == "unreadable"
+    assert reason(png(0, 10)) == "unreadable"
+    assert reason(encode(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF")) == "unsupported"
+
+
+def test_a_format_out_of_the_list_is_not_opened() -> None:
+    # Postscript and the like would start another program.
+    assert reason(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n") == "unreadable"
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [5_000, 10_000, 60_000])
+def test_a_bomb_is_refused_before_it_is_decoded(side: int) -> None:
+    data = png(side, side)
+    tracemalloc.start()
+    try:
+        assert reason(data) == "too_many_pixels"
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_limits_themselves_are_allowed() -> None:
+    data = encode(PICTURE)
+    exact = ImageLimits(max_pixels=200, max_bytes=len(data))
+    assert inspect_image(data, exact) == (20, 10)
+    assert reason(data, ImageLimits(max_pixels=199)) == "too_many_pixels"
+    assert reason(data, ImageLimits(max_bytes=len(data) - 1)) == "too_many_bytes"
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    kind=st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"]),
+    flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), max_size=6),
+    keep=st.floats(0, 1),
+)
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_bytes_give_pixels_or_a_reason(kind, flips, keep) -> None:
+    data = bytearray(encode(PICTURE, kind))
+    for place, value in flips:
+        data[int(place * len(data))] ^= value
+    damaged = bytes(data[: round(keep * len(data))])
+    try:
+        size = inspect_image(damaged, ImageLimits(max_pixels=10_000))
+    except BadImage as bad:
+        size, why = None, bad.reason
+    assert why in REASONS if size is None else decode_image(damaged, size).shape == (*size, 3)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from itkm_core.corpus.schema import CORPUS_SCHEMA, IDENTITY_SCHEMA, INDEX_COLUMNS, Corpus
+from itkm_core.errors import CorpusError
+
+
+def test_a_corpus_says_what_is_in_it(write_corpus) -> None:
+    corpus, images = write_corpus()
+    assert corpus.num_images == len(images) == 23
+    assert corpus.scenarios == ("a", "b")
+    index = corpus.index().to_pylist()
+    for key, count in corpus.counts.items():
+        rows = [r for r in index if (r["scenario"], r["group"], r["split"]) == key]
+        assert len(rows) == count > 0
+    assert sum(corpus.counts.values()) == 23
+    assert corpus.groups() == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
+    assert corpus.groups("gallery") == []
+    assert len(corpus.shards) == 3
+    assert sum(corpus.shard_rows) == 23
+    assert [pq.read_metadata(path).num_rows for path in corpus.shard_paths()] == corpus.shard_rows
+    assert corpus.record["parameters"] == {"seed": 1}
+    assert corpus.record["num_rejected"] == {"empty": 1}
+
+
+def test_the_index_is_every_column_but_the_picture_in_the_order_of_ids(write_corpus) -> None:
+    corpus, _ = write_corpus()
+    index = corpus.index()
+    assert tuple(index.column_names) == INDEX_COLUMNS
+    assert index["sample_id"].to_pylist() == list(range(23))
+    assert index["uri"].to_pylist() == [f"{i:03d}.png" for i in range(23)]
+    assert index.schema == CORPUS_SCHEMA.remove(CORPUS_SCHEMA.get_field_index("image"))
+    assert corpus.index(["height"]).column_names == ["height"]
+    with pytest.raises(CorpusError, match="no column 'image'"):
+        corpus.index(["image"])
+
+
+def test_shards_hold_no_identities(write_corpus) -> None:
+    corpus, _ = write_corpus()
+    for path in corpus.shard_paths():
+        assert pq.read_schema(path).names == CORPUS_SCHEMA.names
+    people = corpus.identities()
+    assert people.schema == IDENTITY_SCHEMA
+    assert people["person"].to_pylist() == [i // 2 for i in range(23)]
+
+
+def test_without_people_there_is_no_identities_file(write_corpus) -> None:
+    corpus, _ = write_corpus(people=False)
+    assert corpus.identities() is None
+    assert not (Path(corpus.root) / "identities.parquet").exists()
+
+
+def test_rejected_pictures_are_kept_with_their_reason(write_corpus) -> None:
+    corpus, _ = write_corpus()
+    assert corpus.rejected().to_pylist() == [{"uri": "x.png", "scenario": "a", "reason": "empty"}]
+
+
+def test_what_is_no_corpus_is_one_clear_line(write_corpus, tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"no corpus at .*corpus\.json is not there"):
+        Corpus.open(tmp_path / "nothing")
+    corpus, _ = write_corpus()
+    record = Path(corpus.root) / "corpus.json"
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps({**content, "schema_version": 99}))
+    with pytest.raises(CorpusError, match="schema version 99, this itkm reads 1"):
+        Corpus.open(corpus.root)
+    record.write_text("{")
+    with pytest.raises(CorpusError, match="is not JSON"):
+        Corpus.open(corpus.root)
+    record.write_text("[]")
+    with pytest.raises(CorpusError, match="schema version None"):
+        Corpus.open(corpus.root)
+
+
+def test_a_lost_or_swapped_shard_is_noticed(write_corpus) -> None:
+    corpus, _ = write_corpus()
+    first, second = (Path(path) for path in corpus.shard_paths()[:2])
+    first.rename(first.with_suffix(".away"))
+    with pytest.raises(CorpusError, match="it is not there"):
+        corpus.index()
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(CorpusError, match=r"do not hold the sample ids 0\.\.22"):
+        corpus.index()
+
+
+def test_a_corpus_opens_by_relative_path_and_by_uri(write_corpus, tmp_path, monkeypatch) -> None:
+    corpus, _ = write_corpus()
+    monkeypatch.chdir(tmp_path)
+    assert Corpus.open("corpus") == corpus
+    by_uri = Corpus.open(f"file://{corpus.root}")
+    assert by_uri.digest == corpus.digest
+    assert by_uri.index().equals(corpus.index())

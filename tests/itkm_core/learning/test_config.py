@@ -1,0 +1,34 @@
+"""Reading a training configuration must stay cheap: command lines do it before anything else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from itkm_core.learning import HomogeneousConfig
+
+
+def test_defaults_are_the_methods() -> None:
+    config = HomogeneousConfig()
+    assert (config.temperature, config.momentum) == (0.05, 0.2)
+    assert (config.clusters_per_group, config.images_per_cluster) == (16, 4)
+
+
+@pytest.mark.parametrize(
+    "options", [{"tau": 0.1}, {"temperature": 0}, {"momentum": 2}, {"precision": "fp16"}]
+)
+def test_wrong_values(options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        HomogeneousConfig(**options)  # type: ignore[arg-type]
+
+
+def test_configurations_import_without_torch() -> None:
+    program = (
+        "import sys; from itkm_core.learning import HomogeneousConfig; "
+        "import itkm_core.model.tiny, itkm_core.corpus.transforms, itkm_core.corpus.sampling; "
+        "sys.exit('torch' in sys.modules or 'open_clip' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
