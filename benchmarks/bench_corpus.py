@@ -39,10 +39,9 @@ def own_ray(num_cpus: int) -> Iterator[None]:
 
 def made_corpus(base: Path, people: int, images: int) -> Path:
     """A corpus of `people` a scenario with `images` a person and group (needs a running Ray)."""
+    from itkm_core.corpus.synthetic import SyntheticConfig, write_people
     from pipelines.ingest import ingest
     from pipelines.ingest_config import IngestConfig, Source
-
-    from itkm_core.corpus.synthetic import SyntheticConfig, write_people
 
     write_people(SyntheticConfig(people=people, images=images, seed=5), base / "people")
     source = Source(kind="synthetic", path=str(base / "people"))

@@ -102,9 +102,7 @@ def main() -> None:
             rates["Ray Train"].append(facts["images_per_second"])
             starts.append(facts["start_seconds"])
             trained.append(facts["train_seconds"])
-            console.print(
-                f"turn {turn + 1}: " + str({k: round(v[-1]) for k, v in rates.items()})
-            )
+            console.print(f"turn {turn + 1}: " + str({k: round(v[-1]) for k, v in rates.items()}))
     pairs = zip(rates["Ray Train"], rates["bare loop"], strict=True)
     ratio = statistics.median([ours / theirs for ours, theirs in pairs])
     show("Stage I", [{"what": n, "images/s": statistics.median(v)} for n, v in rates.items()])

@@ -198,8 +198,9 @@ def main(argv: list[str] | None = None) -> None:
         errors.print("interrupted; the same command continues from the last complete step")
         code = 130
     except Exception as error:  # noqa: BLE001 - the last stop of a fault
-        if type(error).__module__.startswith("click") or hasattr(error, "format_message"):
-            errors.print(f"[red]error[/] {escape(error.format_message())}", highlight=False)
+        explain = getattr(error, "format_message", None)  # a wrong option, in the words of click
+        if explain is not None:
+            errors.print(f"[red]error[/] {escape(explain())}", highlight=False, soft_wrap=True)
             code = 2
         else:
             traceback.print_exc()

@@ -6,14 +6,16 @@ unit norm. Ray Data keeps no row order, so whoever reads a part gets it sorted a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 
+from itkm_core.corpus.paths import resolve
 from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import FeatureError
 from pipelines.config import RunConfig
@@ -25,6 +27,7 @@ from pipelines.telemetry import Telemetry
 # encoders there would be none left to read with, and the pipeline would wait for itself.
 ENCODER_CPU = 0.75
 READ_CPU = 0.25
+BLOCK_BYTES = 2**20
 
 _PARTS = ("scenario", "group", "split")
 
@@ -90,20 +93,24 @@ def extract(
     """
     import ray
     import ray.data
-    import ray.data.expressions
 
     plan = plan_extractors(config, ray.cluster_resources())
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
+    # Ray's 128 MiB would give a whole small corpus to one encoder while the others look on.
+    context.target_max_block_size = BLOCK_BYTES
     fs, target = out.clear().resolve()
-    dataset = ray.data.read_parquet(
-        corpus.shard_paths(),
-        columns=["sample_id", "image", *_PARTS],
-        ray_remote_args={"num_cpus": READ_CPU},
+    # Not read_parquet, nor a repartition: each would ask for whole CPUs, which the encoders hold, and on
+    # a machine of a few cores everything would wait for everything. A block is a shard's path.
+    dataset = ray.data.from_arrow(
+        [pa.table({"shard": [path]}) for path in corpus.shard_paths()]
+    ).map_batches(
+        read_shards,
+        fn_args=(tuple(splits),),
+        batch_size=1,
+        batch_format="pyarrow",
+        num_cpus=READ_CPU,
     )
-    if {split for _, _, split in corpus.counts} - set(splits):
-        wanted = ray.data.expressions.col("split").is_in(list(splits))
-        dataset = dataset.filter(expr=wanted)
     dataset = dataset.map_batches(
         Extractor,
         fn_constructor_args=(
@@ -124,6 +131,19 @@ def extract(
         target, filesystem=fs, partition_cols=list(_PARTS), ray_remote_args={"num_cpus": READ_CPU}
     )
     return {"actors": plan["actors"], "threads": plan["threads"], "gpus": plan["num_gpus"]}
+
+
+def read_shards(batch: pa.Table, splits: tuple[str, ...]) -> Iterator[pa.Table]:
+    """Rows of the wanted splits, a row group at a time, so that no worker holds a whole shard."""
+    for shard in batch["shard"].to_pylist():
+        fs, path = resolve(shard)
+        with fs.open_input_file(path) as source:
+            file = pq.ParquetFile(source)
+            for number in range(file.num_row_groups):
+                rows = file.read_row_group(number, columns=["sample_id", "image", *_PARTS])
+                rows = rows.filter(pc.is_in(rows["split"], pa.array(splits)))
+                if rows.num_rows:
+                    yield rows
 
 
 def plan_extractors(config: RunConfig, resources: dict[str, float]) -> dict[str, Any]:

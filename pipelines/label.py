@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,13 +38,10 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     Raises:
         LabelError: the labels cannot be learnt from and there are none of an earlier round to keep.
     """
-    import numba
-    from itkm_core.clustering.guards import Condition, check, describe
-
     from itkm_core.clustering import agreement, pseudo_label
+    from itkm_core.clustering.guards import Condition, check, describe
     from itkm_core.errors import LabelError
 
-    numba.set_num_threads(max(1, min(int(os.environ.get("OMP_NUM_THREADS", "1")), _max_threads())))
     ids = train_ids(Corpus.open(task.corpus_root), task.scenario, task.group)
     features = read_features(task.features, ids, scenario=task.scenario, group=task.group)
     found = pseudo_label(features, sample_ids=ids, **task.options)
@@ -135,9 +131,3 @@ def _npy(array: np.ndarray) -> bytes:
 
 def _eps_k1(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"eps": options["eps"], "k1": options["k1"]}
-
-
-def _max_threads() -> int:
-    import numba
-
-    return int(numba.config.NUMBA_NUM_THREADS)

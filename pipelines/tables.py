@@ -15,9 +15,10 @@ from pipelines.runs import Manifest, RunFolder
 def print_step(console: Console, step: Step, manifest: Manifest, reused: bool) -> None:
     """One line for a step that ended."""
     how = "reused" if reused else f"{manifest.seconds:6.1f} s"
-    console.print(f"  {step.title:<18} {how:>9}  {_of_step(step, manifest.facts)}", highlight=False)
+    line = f"  {step.title:<18} {how:>9}  {_of_step(step, manifest.facts)}"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
     if manifest.facts.get("warning"):
-        console.print(f"  [yellow]warning[/] {manifest.facts['warning']}", highlight=False)
+        console.print("  warning: " + manifest.facts["warning"], markup=False, soft_wrap=True)
 
 
 def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
@@ -39,7 +40,10 @@ def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
             )
         case Kind.EVALUATE:
             rows = facts["retrieval"]
-            scores = [f"{r['scenario']} {100 * (r['mean_ap'] or 0):.1f}" for r in rows]
+            scores = [
+                f"{r['scenario']} {r['query_group']}->{r['gallery_group']} {percent(r['mean_ap'])}"
+                for r in rows
+            ]
             return "mAP " + ", ".join(scores) if rows else "no query and gallery images"
 
 
@@ -63,7 +67,8 @@ def print_round(console: Console, each: Round, manifests: Mapping[str, Manifest]
         longest = seconds.get(step.kind.value, 0.0)
         seconds[step.kind.value] = max(longest, manifests[step.name].seconds)
     parts.append(" ".join(f"{name} {value:.1f} s" for name, value in seconds.items()))
-    console.print(f"[bold]{each.folder}[/] " + " · ".join(parts), highlight=False)
+    line = f"[bold]{each.folder}[/] " + " · ".join(parts)
+    console.print(line, highlight=False, soft_wrap=True)
 
 
 def evaluation_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
@@ -118,9 +123,9 @@ def gain_table(run: RunFolder, rounds: Sequence[Round]) -> Table:
         for step, final in zip(first.of(Kind.LABEL), last.of(Kind.LABEL), strict=True):
             if step.scenario != scenario:
                 continue
-            start, end = run.read(step.name), run.read(final.name)
+            start, done = run.read(step.name), run.read(final.name)
             assert start is not None
-            assert end is not None
+            assert done is not None
             key = f"{scenario}/{step.group}"
             table.add_row(
                 scenario,
@@ -128,8 +133,8 @@ def gain_table(run: RunFolder, rounds: Sequence[Round]) -> Table:
                 "",
                 "",
                 _moved(_ari(before, key), _ari(after, key)),
-                f"{start.facts['clusters']:,} -> {end.facts['clusters']:,}",
-                _moved(start.facts["outlier_share"], end.facts["outlier_share"]),
+                f"{start.facts['clusters']:,} -> {done.facts['clusters']:,}",
+                _moved(start.facts["outlier_share"], done.facts["outlier_share"]),
             )
         table.add_section()
     return table

@@ -13,7 +13,7 @@ from pipelines.encoders import WEIGHTS, EncoderSource
 from pipelines.runs import digest_of
 from pipelines.storage import Place
 from pipelines.telemetry import Telemetry
-from pipelines.train_worker import CHECKPOINT, TrainTask, train_loop
+from pipelines.train_worker import CHECKPOINT, FACTS, TrainTask, train_loop
 
 # Ray Train keeps its own bookkeeping and mid-round checkpoints in this folder of the step.
 _GROUP = "ray_train"
@@ -70,10 +70,10 @@ def train_round(
         ),
     )
     try:
-        result = trainer.fit()
+        trainer.fit()
     except ray.train.TrainingFailedError as error:
         raise _explain(error, out) from error
-    facts = dict(result.metrics or {})
+    facts = (out / FACTS).read_json()
     digest = digest_of((out / CHECKPOINT / WEIGHTS).read_bytes())
     return digest, {**facts, "workers": workers, "threads": threads, "gpu": use_gpu}
 

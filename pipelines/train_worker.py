@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from itkm_core.model.weights import EncoderInfo
 
 CHECKPOINT = "checkpoint"
+FACTS = "facts.json"
 _REPORT_SECONDS = 1.0
 
 
@@ -98,13 +99,14 @@ def train_loop(loop_config: dict[str, Any]) -> None:
         if done % task.config.compute.checkpoint_every == 0 and done < stage_config.steps_per_round:
             with _saved(stage, info, task, tables, done, rank) as checkpoint:
                 ray.train.report({"step": done}, checkpoint=checkpoint)
-    facts = progress.facts()
     if rank == 0:
         files = checkpoint_files(stage, info, task, tables, stage_config.steps_per_round)
         place = (task.out / CHECKPOINT).clear()
         for name, data in files.items():
             (place / name).write_bytes(data)
-    ray.train.report(facts)
+        # Ray Train keeps metrics only beside a checkpoint of its own.
+        (task.out / FACTS).write_json(progress.facts())
+    ray.train.report({})
 
 
 def group_indices(tables: list[pa.Table], scenarios: tuple[str, ...]) -> list[GroupIndex]:
