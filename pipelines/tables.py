@@ -116,7 +116,7 @@ def gain_table(run: RunFolder, rounds: Sequence[Round]) -> Table:
         for row, end in _paired(before["retrieval"], after["retrieval"], scenario):
             table.add_row(
                 scenario,
-                f"g={row['query_group']} -> g={row['gallery_group']}",
+                f"{row['query_group']}->{row['gallery_group']}",
                 _moved(row["mean_ap"], end["mean_ap"]),
                 _moved(row["rank_1"], end["rank_1"]),
             )
@@ -129,7 +129,7 @@ def gain_table(run: RunFolder, rounds: Sequence[Round]) -> Table:
             key = f"{scenario}/{step.group}"
             table.add_row(
                 scenario,
-                f"labels of g={step.group}",
+                f"group {step.group}",
                 "",
                 "",
                 _moved(_ari(before, key), _ari(after, key)),

@@ -41,22 +41,22 @@ class SyntheticConfig(BaseModel):
     cameras: int = Field(default=4, ge=1, le=100)
     """Cameras of each group; no camera serves two groups."""
 
-    reflectance_from_luminance: float = Field(default=0.75, ge=0.0, le=1.0)
+    reflectance_from_luminance: float = Field(default=0.4, ge=0.0, le=1.0)
     """How far infrared reflectance follows the luminance of the colour: 1 wholly, 0 not at all."""
-    both_garments_changed: float = Field(default=0.1, ge=0.0, le=1.0)
+    both_garments_changed: float = Field(default=0.25, ge=0.0, le=1.0)
     """Share of people whose top and bottom are both other clothes in the second group of clothing
     change; the rest change one of the two."""
-    downscale: tuple[float, float] = (2.75, 4.0)
+    downscale: tuple[float, float] = (3.25, 4.0)
     """Range of the low-resolution group's reduction."""
-    jpeg_quality: tuple[int, int] = (40, 75)
+    jpeg_quality: tuple[int, int] = (60, 85)
     """Range of the low-resolution group's JPEG quality."""
     cast: float = Field(default=0.25, ge=0.0, le=1.0)
     """Deviation of the logarithm of a camera's gain, per colour channel."""
     noise: float = Field(default=0.025, ge=0.0, le=1.0)
     """Deviation of a visible pixel's noise, in units of full white."""
-    infrared_noise: float = Field(default=0.03, ge=0.0, le=1.0)
+    infrared_noise: float = Field(default=0.05, ge=0.0, le=1.0)
     """Deviation of an infrared pixel's noise, in units of full white."""
-    pose_jitter: float = Field(default=0.6, ge=0.0, le=3.0)
+    pose_jitter: float = Field(default=0.5, ge=0.0, le=3.0)
     """How much scale, place and lean of the person vary from picture to picture."""
 
     @model_validator(mode="after")

@@ -167,9 +167,9 @@ def test_low_resolution_is_small_and_only_there(samples: list[Sample]) -> None:
     for s in samples:
         height, width, _ = s.image.shape
         if s.scenario == "ucr" and s.group == 1:
-            assert 16 <= height <= 24
-            assert 8 <= width <= 12
-            assert 40 <= (s.jpeg_quality or 0) <= 75
+            assert 16 <= height <= 20
+            assert 8 <= width <= 10
+            assert 60 <= (s.jpeg_quality or 0) <= 85
         else:
             assert (height, width) == (64, 32)
             assert s.jpeg_quality is None
