@@ -11,9 +11,9 @@ DEMO   ?= demo
 .PHONY: demo test lint types unit clean
 
 demo: $(READY)
-	$(BIN)/itkm synth --recipe demo --out $(DEMO)/people
+	$(BIN)/itkm synth --people 50 --test-people 30 --images 6 --out $(DEMO)/people
 	$(BIN)/itkm ingest --as synthetic $(DEMO)/people --out $(DEMO)/corpus
-	$(BIN)/itkm run --recipe demo --corpus $(DEMO)/corpus --out $(DEMO)/run
+	$(BIN)/itkm run --corpus $(DEMO)/corpus --out $(DEMO)/run
 
 test: lint types unit
 
