@@ -43,7 +43,8 @@ def made_corpus(base: Path, people: int, images: int) -> Path:
     from pipelines.ingest import ingest
     from pipelines.ingest_config import IngestConfig, Source
 
-    write_people(SyntheticConfig(people=people, images=images, seed=5), base / "people")
+    people_only = SyntheticConfig(people_train=people, people_test=0, images=images, seed=5)
+    write_people(people_only, base / "people")
     source = Source(kind="synthetic", path=str(base / "people"))
     ingest(IngestConfig(sources=[source]), str(base / "corpus"))
     return base / "corpus"
