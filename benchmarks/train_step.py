@@ -2,7 +2,7 @@
 
     python benchmarks/train_step.py [--json FILE]
 
-Claims: under Ray Train at least 0.95 of the bare loop's images/s (steady state: the first step of each is left
+Targets: under Ray Train at least 0.95 of the bare loop's images/s (steady state: the first step of each is left
 out); and the seconds to start a worker group, against a round's own computing. The bare loop is one process
 with as many threads that loads, augments and steps with no Ray in between, one batch ahead as well.
 """
@@ -106,7 +106,7 @@ def main() -> None:
     pairs = zip(rates["Ray Train"], rates["bare loop"], strict=True)
     ratio = statistics.median([ours / theirs for ours, theirs in pairs])
     show("Stage I", [{"what": n, "images/s": statistics.median(v)} for n, v in rates.items()])
-    console.print(f"Ray Train / bare loop: {ratio:.2f} (claim: at least 0.95)")
+    console.print(f"Ray Train / bare loop: {ratio:.2f} (target: at least 0.95)")
     console.print(
         f"a worker group starts in {statistics.median(starts):.1f} s; {arguments.steps} steps take "
         f"{statistics.median(trained):.1f} s"
