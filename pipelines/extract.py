@@ -1,13 +1,21 @@
 """Corpus shards -> features, on Ray Data: an actor pool that holds the encoder.
 
-Files: features/scenario=<s>/group=<g>/split=<p>/*.parquet with `sample_id` and `feature` [D] float32 of
-unit norm. Ray Data keeps no row order, so whoever reads a part gets it sorted and checked.
+Files: features/scenario=<s>/group=<g>/split=<p>/from-<first sample_id>.parquet with `sample_id` and
+`feature` [D] float32 of unit norm. Ray Data keeps no row order, so whoever reads a part gets it sorted
+and checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import reduce
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -15,66 +23,119 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
+from itkm_core.corpus.images import decode_image
 from itkm_core.corpus.paths import resolve
+from itkm_core.corpus.sampling import slice_bounds
 from itkm_core.corpus.schema import Corpus
+from itkm_core.corpus.transforms import to_tensor
 from itkm_core.errors import FeatureError
 from pipelines.config import RunConfig
 from pipelines.encoders import EncoderSource, autocast
 from pipelines.storage import Place
-from pipelines.telemetry import Telemetry
+from pipelines.telemetry import Meter, Telemetry
+
+if TYPE_CHECKING:
+    import torch
 
 # Of each logical CPU the encoder takes three quarters and reading one: with whole CPUs for the
 # encoders there would be none left to read with, and the pipeline would wait for itself.
 ENCODER_CPU = 0.75
 READ_CPU = 0.25
-BLOCK_BYTES = 2**20
 
-_PARTS = ("scenario", "group", "split")
+# A block is what an encoder takes at a time, and one file of features. Enough of them that no encoder
+# waits long for the last one, large enough that handing over and small files do not show.
+BLOCKS_PER_ENCODER = 24
+MIN_BLOCK_BYTES, MAX_BLOCK_BYTES = 2**17, 2**25
+# Blocks an encoder has been given; with Ray's two it was idle for a quarter of a small corpus' time.
+IN_FLIGHT = 4
+
+_PARTS = ["scenario", "group", "split"]
+_CHUNK = 32  # images a decoding thread takes at once: enough that handing over does not show
 
 
 class Extractor:
-    """One encoder on one device. Ray Data makes one per actor and hands it batches."""
+    """One encoder on one device. Ray Data makes one per actor and hands it blocks of images.
+
+    The features go to the run folder from here: a step of its own for writing would start processes
+    that cost more than a small corpus' whole extraction, and move every feature once more.
+    """
 
     def __init__(
         self,
         source: EncoderSource,
         scenarios: Sequence[str],
-        precision: str,
+        config: RunConfig,
         threads: int,
         telemetry: Telemetry,
+        out: Place,
     ) -> None:
         import torch
 
         torch.set_num_threads(threads)
+        self.decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.encoder, self.info = source.load(device=self.device)
         self.encoder.eval()
-        self.autocast = autocast(precision, self.device)
+        self.autocast = autocast(config.extract_precision, self.device)
+        self.batch = config.compute.extract_batch
         self.row_of = {name: row for row, name in enumerate(scenarios)}
-        self.telemetry = telemetry
+        self.meter = Meter(telemetry)
+        self.name = uuid4().hex
+        self.out = out
 
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        import torch
-
-        from itkm_core.corpus.images import decode_image
-        from itkm_core.corpus.transforms import to_tensor
-
-        size = self.encoder.image_size
-        images = np.stack([decode_image(image.as_buffer(), size) for image in batch["image"]])
-        tensor = to_tensor(images, self.info.mean, self.info.std, self.device)
-        groups = torch.from_numpy(batch["group"].to_numpy().astype(np.int64))
-        rows = torch.tensor([self.row_of[name] for name in batch["scenario"].to_pylist()])
-        with torch.inference_mode(), self.autocast:
-            features = self.encoder(tensor, groups, rows)
-        values = features.float().cpu().numpy()
-        self.telemetry.advance(len(values))
-        return pa.table(
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """Encode a block and write its features; one row: which encoder, when it was done, how many images."""
+        features = np.concatenate(list(self.encode(block)))
+        table = pa.table(
             {
-                "sample_id": batch["sample_id"],
-                "feature": pa.FixedSizeListArray.from_arrays(values.ravel(), values.shape[1]),
-                **{part: batch[part] for part in _PARTS},
+                "sample_id": block["sample_id"],
+                "feature": pa.FixedSizeListArray.from_arrays(features.ravel(), features.shape[1]),
             }
         )
+        keys = block.select(_PARTS)
+        for key in keys.group_by(_PARTS).aggregate([]).to_pylist():
+            mine = reduce(pc.and_, (pc.equal(keys[name], value) for name, value in key.items()))
+            rows = table.filter(mine)
+            folder = "/".join(f"{name}={quote(str(value), safe='')}" for name, value in key.items())
+            # A task that is run again, after its node was lost, writes the same files again.
+            name = f"from-{rows['sample_id'][0].as_py():012d}.parquet"
+            (self.out / folder / name).write_table(rows)
+        return pa.table(
+            {"encoder": [self.name], "ended": [time.time()], "images": [block.num_rows]}
+        )
+
+    def encode(self, block: pa.Table) -> Iterator[np.ndarray]:
+        """Features [b, D] float32 of the block's images, batch by batch; the next is decoded meanwhile."""
+        import torch
+
+        batches = [block.slice(start, self.batch) for start in range(0, block.num_rows, self.batch)]
+        for batch, pixels in zip(batches, self._decoded(batches), strict=True):
+            groups = torch.from_numpy(batch["group"].to_numpy().astype(np.int64))
+            rows = torch.tensor([self.row_of[name] for name in batch["scenario"].to_pylist()])
+            with torch.inference_mode(), self.autocast:
+                features = self.encoder(pixels, groups, rows)
+            yield features.float().cpu().numpy()
+            self.meter.add(len(batch))
+
+    def _decoded(self, batches: Sequence[pa.Table]) -> Iterator[torch.Tensor]:
+        """[b, 3, H, W] of each batch, on the device; a GPU finds the next one decoded when it is done.
+
+        On a CPU the encoder wants all threads itself, so nothing is decoded beside it.
+        """
+        ahead = 2 if self.device.type == "cuda" else 1
+        pending: deque[list[Future[np.ndarray]]] = deque()
+        for batch in [*batches, *[None] * (ahead - 1)]:
+            if batch is not None:
+                chunks = [batch["image"].slice(at, _CHUNK) for at in range(0, len(batch), _CHUNK)]
+                pending.append([self.decoders.submit(self._pixels, chunk) for chunk in chunks])
+            if len(pending) == ahead or (batch is None and pending):
+                pixels = np.concatenate([part.result() for part in pending.popleft()])
+                yield to_tensor(pixels, self.info.mean, self.info.std, self.device)
+
+    def _pixels(self, images: pa.ChunkedArray) -> np.ndarray:
+        """uint8 [b, H, W, 3]."""
+        size = self.encoder.image_size
+        return np.stack([decode_image(image.as_buffer(), size) for image in images])
 
 
 def extract(
@@ -97,44 +158,70 @@ def extract(
     plan = plan_extractors(config, ray.cluster_resources())
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    # Ray's 128 MiB would give a whole small corpus to one encoder while the others look on.
-    context.target_max_block_size = BLOCK_BYTES
-    fs, target = out.clear().resolve()
+    context.target_max_block_size = block_bytes(corpus, plan["actors"])
     # Not read_parquet, nor a repartition: each would ask for whole CPUs, which the encoders hold, and on
     # a machine of a few cores everything would wait for everything. A block is a shard's path.
-    dataset = ray.data.from_arrow(
-        [pa.table({"shard": [path]}) for path in corpus.shard_paths()]
-    ).map_batches(
-        read_shards,
-        fn_args=(tuple(splits),),
-        batch_size=1,
-        batch_format="pyarrow",
-        num_cpus=READ_CPU,
+    shards = [pa.table({"shard": [path]}) for path in corpus.shard_paths()]
+    started = time.time()
+    blocks = (
+        ray.data.from_arrow(shards)
+        .map_batches(
+            read_shards,
+            fn_args=(tuple(splits), context.target_max_block_size),
+            batch_size=1,
+            batch_format="pyarrow",
+            num_cpus=READ_CPU,
+        )
+        .map_batches(
+            Extractor,
+            fn_constructor_args=(
+                source,
+                corpus.scenarios,
+                config,
+                plan["threads"],
+                telemetry,
+                out.clear(),
+            ),
+            batch_size=None,
+            batch_format="pyarrow",
+            zero_copy_batch=True,
+            compute=ray.data.ActorPoolStrategy(
+                size=plan["actors"], max_tasks_in_flight_per_actor=IN_FLIGHT
+            ),
+            num_cpus=plan["num_cpus"],
+            num_gpus=plan["num_gpus"],
+        )
+        .take_all()
     )
-    dataset = dataset.map_batches(
-        Extractor,
-        fn_constructor_args=(
-            source,
-            corpus.scenarios,
-            config.extract_precision,
-            plan["threads"],
-            telemetry,
-        ),
-        batch_size=config.compute.extract_batch,
-        batch_format="pyarrow",
-        zero_copy_batch=True,
-        compute=ray.data.ActorPoolStrategy(size=plan["actors"]),
-        num_cpus=plan["num_cpus"],
-        num_gpus=plan["num_gpus"],
-    )
-    dataset.write_parquet(
-        target, filesystem=fs, partition_cols=list(_PARTS), ray_remote_args={"num_cpus": READ_CPU}
-    )
-    return {"actors": plan["actors"], "threads": plan["threads"], "gpus": plan["num_gpus"]}
+    devices = {"actors": plan["actors"], "threads": plan["threads"], "gpus": plan["num_gpus"]}
+    return {**devices, **speed(blocks, started)}
 
 
-def read_shards(batch: pa.Table, splits: tuple[str, ...]) -> Iterator[pa.Table]:
-    """Rows of the wanted splits, a row group at a time, so that no worker holds a whole shard."""
+def speed(blocks: Sequence[Mapping[str, Any]], asked: float) -> dict[str, float]:
+    """What the encoders' blocks tell: seconds until every encoder had ended its first, and the rate after that.
+
+    blocks: encoder, ended (time.time()) and images of each. The rate is 0 where no block came after.
+    """
+    first: dict[str, float] = {}
+    for block in blocks:
+        first[block["encoder"]] = min(block["ended"], first.get(block["encoder"], block["ended"]))
+    if not first:
+        return {"start_seconds": 0.0, "images_per_second": 0.0}
+    steady = max(first.values())
+    images = sum(block["images"] for block in blocks if block["ended"] > steady)
+    seconds = max(block["ended"] for block in blocks) - steady
+    rate = images / seconds if seconds > 0 else 0.0
+    return {"start_seconds": steady - asked, "images_per_second": rate}
+
+
+def block_bytes(corpus: Corpus, encoders: int) -> int:
+    """Bytes of images an encoder gets at a time."""
+    sizes = [fs.get_file_info(path).size for fs, path in map(resolve, corpus.shard_paths())]
+    return min(MAX_BLOCK_BYTES, max(MIN_BLOCK_BYTES, sum(sizes) // (encoders * BLOCKS_PER_ENCODER)))
+
+
+def read_shards(batch: pa.Table, splits: tuple[str, ...], num_bytes: int) -> Iterator[pa.Table]:
+    """Images of the wanted splits in blocks of about `num_bytes`, so that no worker holds a whole shard."""
     for shard in batch["shard"].to_pylist():
         fs, path = resolve(shard)
         with fs.open_input_file(path) as source:
@@ -142,8 +229,9 @@ def read_shards(batch: pa.Table, splits: tuple[str, ...]) -> Iterator[pa.Table]:
             for number in range(file.num_row_groups):
                 rows = file.read_row_group(number, columns=["sample_id", "image", *_PARTS])
                 rows = rows.filter(pc.is_in(rows["split"], pa.array(splits)))
-                if rows.num_rows:
-                    yield rows
+                parts = max(1, rows.nbytes // num_bytes)
+                bounds = slice_bounds(len(rows), parts)
+                yield from (rows.slice(a, b - a) for a, b in pairwise(bounds) if b > a)
 
 
 def plan_extractors(config: RunConfig, resources: dict[str, float]) -> dict[str, Any]:

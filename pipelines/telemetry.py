@@ -95,6 +95,25 @@ class Telemetry:
         return None if self.actor is None else ray.get(self.actor.snapshot.remote(), timeout=5)
 
 
+class Meter:
+    """Counts images for the board and tells it about once a second: a call per batch would show."""
+
+    EVERY = 1.0
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self.telemetry = telemetry
+        self._unsent, self._sent = 0, time.monotonic()
+
+    def add(self, count: int, note: str = "") -> bool:
+        """Count; True where the board was told just now."""
+        self._unsent += count
+        if time.monotonic() - self._sent < self.EVERY:
+            return False
+        self.telemetry.advance(self._unsent, note)
+        self._unsent, self._sent = 0, time.monotonic()
+        return True
+
+
 class ProgressDisplay:
     """Shows the board while a `with` block runs: a live line on a terminal, a line now and then elsewhere."""
 

@@ -19,7 +19,7 @@ from pipelines.config import RunConfig
 from pipelines.encoders import WEIGHTS, EncoderSource
 from pipelines.label import read_centroids, read_labels
 from pipelines.storage import Place
-from pipelines.telemetry import Telemetry
+from pipelines.telemetry import Meter, Telemetry
 
 if TYPE_CHECKING:
     from itkm_core.learning.homogeneous import StageOne, StepResult
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "checkpoint"
 FACTS = "facts.json"
-_REPORT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -219,8 +218,9 @@ class _Progress:
     def __init__(self, task: TrainTask, rank: int, images: int) -> None:
         self.task, self.rank = task, rank
         self.losses: list[float] = []
-        self.images = self.unsent = 0
-        self.ready = self.sent = time.time()
+        self.images = 0
+        self.meter = Meter(task.telemetry)
+        self.ready = time.time()
         self.first_done = 0.0
         self.first_images = 0
         self.block_losses: tuple[float, ...] = ()
@@ -231,14 +231,11 @@ class _Progress:
         self.losses.append(result.loss)
         self.block_losses = result.block_losses
         self.images += len(plan)
-        self.unsent += len(plan)
         now = time.time()
         if len(self.losses) == 1:
             self.first_done, self.first_images = now, len(plan)
-        if self.rank == 0 and now - self.sent > _REPORT_SECONDS:
-            self.task.telemetry.advance(self.unsent, f"loss {result.loss:.3f}")
+        if self.rank == 0 and self.meter.add(len(plan), f"loss {result.loss:.3f}"):
             self.task.telemetry.set("itkm_loss", result.loss, term="homogeneous")
-            self.unsent, self.sent = 0, now
 
     def facts(self) -> dict[str, Any]:
         """For the manifest. The rate leaves the first step out, which warms everything up."""

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from itkm_core.corpus.images import decode_image
+from itkm_core.corpus.schema import Corpus
+from itkm_core.corpus.synthetic import SyntheticConfig, write_people
+from itkm_core.corpus.transforms import to_tensor
+from itkm_core.errors import FeatureError
+from pipelines.config import load_config
+from pipelines.encoders import EncoderSource
+from pipelines.extract import block_bytes, extract, read_features, read_shards, speed
+from pipelines.ingest import ingest
+from pipelines.ingest_config import IngestConfig, Source
+from pipelines.storage import Place
+from pipelines.telemetry import Telemetry
+
+
+@pytest.fixture(scope="module")
+def corpus(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    base = tmp_path_factory.mktemp("extract")
+    write_people(SyntheticConfig(people_train=8, people_test=4, images=4, seed=3), base / "people")
+    source = Source(kind="synthetic", path=str(base / "people"))
+    ingest(IngestConfig(sources=[source]), str(base / "corpus"))
+    return Corpus.open(base / "corpus")
+
+
+@pytest.fixture
+def source(corpus: Corpus) -> EncoderSource:
+    return EncoderSource(load_config("tiny").model, corpus.scenarios, seed=0)
+
+
+def plainly(corpus: Corpus, source: EncoderSource) -> np.ndarray:
+    """Every image's feature one by one, in order of sample_id."""
+    import torch
+
+    encoder, info = source.load()
+    encoder.eval()
+    table = pa.concat_tables([pq.read_table(path) for path in corpus.shard_paths()])
+    rows = []
+    for row in table.sort_by("sample_id").to_pylist():
+        pixels = decode_image(row["image"], encoder.image_size)[None]
+        group = torch.tensor([row["group"]])
+        scenario = torch.tensor([corpus.scenarios.index(row["scenario"])])
+        with torch.inference_mode():
+            rows.append(encoder(to_tensor(pixels, info.mean, info.std), group, scenario)[0].numpy())
+    return np.stack(rows)
+
+
+@pytest.mark.ray
+def test_features_are_those_of_one_image_at_a_time(
+    corpus: Corpus, source: EncoderSource, tmp_path: Path
+) -> None:
+    config = load_config("tiny", ["extract_precision=fp32", "compute.extract_batch=7"])
+    out = Place.at(tmp_path / "features")
+    splits = ["train", "query", "gallery"]
+    facts = extract(corpus, source, config, out, splits=splits, telemetry=Telemetry())
+    found = read_features(out, np.arange(corpus.num_images))
+    np.testing.assert_allclose(found, plainly(corpus, source), atol=2e-6)
+    assert facts["actors"] == 2
+    assert facts["start_seconds"] > 0
+
+
+@pytest.mark.ray
+def test_only_the_wanted_splits_are_encoded_and_old_files_are_gone(
+    corpus: Corpus, source: EncoderSource, tmp_path: Path
+) -> None:
+    out = Place.at(tmp_path / "features")
+    (out / "scenario=uvi" / "group=0" / "split=train" / "old.parquet").write_bytes(b"old")
+    extract(corpus, source, load_config("tiny"), out, splits=["train"], telemetry=Telemetry())
+    index = corpus.index(["sample_id", "split", "scenario", "group"])
+    split = index["split"].to_numpy(zero_copy_only=False)
+    train = index["sample_id"].to_numpy()[split == "train"]
+    assert len(read_features(out, train)) == len(train)
+    with pytest.raises(FeatureError, match="no feature for"):
+        read_features(out, np.arange(corpus.num_images))
+    part = index.filter(pa.array(split == "train")).to_pylist()
+    mine = [r["sample_id"] for r in part if (r["scenario"], r["group"]) == ("uvi", 1)]
+    assert len(read_features(out, np.array(mine), scenario="uvi", group=1)) == len(mine)
+
+
+def test_blocks_hold_every_wanted_row_once_and_about_as_many_bytes_as_asked(corpus: Corpus) -> None:
+    shards = pa.table({"shard": corpus.shard_paths()})
+    blocks = list(read_shards(shards, ("train", "gallery"), 2**14))
+    ids = np.concatenate([block["sample_id"].to_numpy() for block in blocks])
+    index = corpus.index(["sample_id", "split"])
+    split = index["split"].to_numpy(zero_copy_only=False)
+    wanted = index["sample_id"].to_numpy()[np.isin(split, ["train", "gallery"])]
+    assert sorted(ids) == sorted(wanted)
+    assert len(blocks) > 3
+    assert max(block.nbytes for block in blocks) < 2 * 2**14
+
+
+def test_a_larger_corpus_or_fewer_encoders_make_larger_blocks_within_bounds(corpus: Corpus) -> None:
+    size = sum(os.path.getsize(path) for path in corpus.shard_paths())
+    assert block_bytes(corpus, 1) == max(2**17, size // 24)
+    assert block_bytes(corpus, 1000) == 2**17
+
+
+def test_speed_leaves_out_what_came_before_the_last_encoder_had_begun() -> None:
+    blocks = [
+        {"encoder": "a", "ended": 10.0, "images": 5},
+        {"encoder": "a", "ended": 11.0, "images": 5},
+        {"encoder": "b", "ended": 12.0, "images": 7},
+        {"encoder": "a", "ended": 13.0, "images": 5},
+        {"encoder": "b", "ended": 14.0, "images": 7},
+    ]
+    assert speed(blocks, 8.0) == {"start_seconds": 4.0, "images_per_second": 6.0}
+    assert speed(blocks[:1], 8.0) == {"start_seconds": 2.0, "images_per_second": 0.0}
+    assert speed([], 8.0) == {"start_seconds": 0.0, "images_per_second": 0.0}
