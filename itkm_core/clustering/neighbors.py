@@ -42,8 +42,9 @@ Lists = tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]
 class Neighbors:
     """`indices` int32 [N, k] and `similarities` float32 [N, k] (cosines), nearest first.
 
-    Column 0 is the image itself, also where other images equal it. The others are sorted by (cosine down, row
-    up); the order is that of the float64 cosines, which `similarities` holds rounded.
+    Column 0 is the image itself, also where other images equal it (`nearest_across`, whose rows are those of
+    another set, has no such column). The others are sorted by (cosine down, row up); the order is that of the
+    float64 cosines, which `similarities` holds rounded.
     """
 
     indices: npt.NDArray[np.int32]
@@ -71,13 +72,21 @@ def nearest(
         raise ConfigError(f"{len(rows)} rows; expected fewer than 2^31 in one group")
     groups = group_equal_rows(rows)
     distinct = rows if len(groups.first) == len(rows) else rows[groups.first]
-    lists = _distinct_lists(distinct, min(int(k), len(distinct)), chosen, threads)
+    lists = distinct_lists(distinct, distinct, min(int(k), len(distinct)), chosen, threads)
     indices = np.empty((len(rows), k), np.int32)
     similarities = np.empty((len(rows), k), np.float32)
 
     def fill(start: int, stop: int) -> None:
-        _own_lists(
-            *lists, groups.group, groups.start, groups.members, start, stop, indices, similarities
+        expand(
+            *lists,
+            groups.group,
+            groups.start,
+            groups.members,
+            start,
+            stop,
+            True,
+            indices,
+            similarities,
         )
 
     map_blocks(fill, len(rows), BLOCK_ROWS, threads)
@@ -86,57 +95,62 @@ def nearest(
     return Neighbors(indices, similarities, chosen)
 
 
-def _distinct_lists(
-    rows: npt.NDArray[np.float32], k: int, backend: Literal["faiss", "torch"], threads: int
+def distinct_lists(
+    queries: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.float32],
+    k: int,
+    backend: Literal["faiss", "torch"],
+    threads: int,
 ) -> Lists:
-    """Rows [U, k] and float64 cosines [U, k] of the k nearest of U distinct rows, by (cosine down, row up)."""
+    """Rows [Q, k] and float64 cosines [Q, k] of the k nearest of U distinct rows, by (cosine down, row up)."""
     width = min(k + MARGIN, len(rows))
-    indices = np.empty((len(rows), k), np.int32)
-    exact = np.empty((len(rows), k), np.float64)
+    indices = np.empty((len(queries), k), np.int32)
+    exact = np.empty((len(queries), k), np.float64)
 
     def order(start: int, scores: Array, candidates: Array) -> Array:
         block = slice(start, start + len(scores))
-        return rerank(rows, candidates, scores, start, k, indices[block], exact[block])
+        return rerank(queries, rows, candidates, scores, start, k, indices[block], exact[block])
 
-    verdict = np.concatenate(search(rows, width, backend, threads, order))
+    verdict = np.concatenate(search(rows, width, backend, threads, order, queries))
     if width < len(rows):
         bound = float32_error(rows.shape[1])
         doubtful = verdict[:, 0] <= bound
         # Scores further off than float32 allows (reduced precision forced on the process) vouch for nothing.
         doubtful |= verdict[:, 1].max() > bound
-        _search_again(rows, np.flatnonzero(doubtful), k, indices, exact, threads)
+        _search_again(rows, np.flatnonzero(doubtful), k, indices, exact, threads, queries)
     return indices, exact
 
 
 def _search_again(
     rows: npt.NDArray[np.float32],
-    queries: npt.NDArray[np.intp],
+    doubtful: npt.NDArray[np.intp],
     k: int,
     indices: npt.NDArray[np.int32],
     exact: npt.NDArray[np.float64],
     threads: int,
+    queries: npt.NDArray[np.float32],
 ) -> None:
-    """The lists of `queries` int64 [Q] from float64 scores against all rows, a block at a time."""
+    """The lists of the queries numbered `doubtful` from float64 scores against all rows, a block at a time."""
     error = float64_error(rows.shape[1])
 
     def again(start: int, stop: int) -> None:
-        block = queries[start:stop]
+        block = doubtful[start:stop]
         scores = np.empty((len(block), len(rows)))
         for first in range(0, len(rows), 4096):
             part = rows[first : first + 4096].astype(np.float64)
-            scores[:, first : first + 4096] = rows[block].astype(np.float64) @ part.T
+            scores[:, first : first + 4096] = queries[block].astype(np.float64) @ part.T
         worst = np.partition(scores, len(rows) - k, axis=1)[:, len(rows) - k]
         for at, query in enumerate(block):
             near = np.flatnonzero(scores[at] >= worst[at] - 2 * error)
-            cosines = cosines_to(rows, query, near)
+            cosines = cosines_to(queries[query], rows, near)
             best = np.argsort(-cosines, kind="stable")[:k]
             indices[query], exact[query] = near[best], cosines[best]
 
-    map_blocks(again, len(queries), max(1, BLOCK_BYTES // (8 * len(rows) * threads)), threads)
+    map_blocks(again, len(doubtful), max(1, BLOCK_BYTES // (8 * len(rows) * threads)), threads)
 
 
 @kernel
-def _own_lists(
+def expand(
     near: Array,
     exact: Array,
     group: Array,
@@ -144,16 +158,21 @@ def _own_lists(
     members: Array,
     start: int,
     stop: int,
+    own_first: bool,
     indices: Array,
     similarities: Array,
 ) -> None:
-    """Lists of rows from lists of groups: itself, then the members of the groups, tied groups merged by row."""
+    """Lists of rows from lists of groups: the members of the groups, tied groups merged by row.
+
+    `own_first`: the rows ask their own set; each comes first in its list (its cosine is left to the caller).
+    """
     k = indices.shape[1]
     run_rows = np.empty(near.shape[1] * (k + 1), np.int32)
     for row in range(start, stop):
         own = group[row]
-        indices[row, 0] = row
-        count = 1
+        itself = row if own_first else -1
+        indices[row, 0] = itself
+        count = 1 if own_first else 0
         at = 0
         while count < k:
             cosine = exact[own, at]
@@ -170,7 +189,7 @@ def _own_lists(
             if num_groups > 1:
                 run_rows[:size].sort()
             for other in run_rows[:size]:
-                if other != row and count < k:
+                if other != itself and count < k:
                     indices[row, count] = other
                     similarities[row, count] = cosine
                     count += 1

@@ -55,19 +55,25 @@ def search(
     backend: Literal["faiss", "torch"],
     num_threads: int,
     use: Callable[[int, npt.NDArray[np.float32], npt.NDArray[np.int32]], Result],
+    queries: npt.NDArray[np.float32] | None = None,
 ) -> list[Result]:
-    """Propose, for every row, the `width` rows of largest float32 dot product.
+    """Propose, for every query (without `queries`: every row), the `width` rows of largest float32 dot product.
 
-    Calls `use(start, scores, indices)` for consecutive blocks of rows, [B, width] each, best first, on several
+    Calls `use(start, scores, indices)` for consecutive blocks of queries, [B, width] each, best first, on several
     threads at once; returns what it returned, in order of the blocks. No block outlives its call.
     """
+    queries = rows if queries is None else queries
     if backend == "faiss":
-        return _search_faiss(rows, width, num_threads, use)
-    return _search_torch(rows, width, num_threads, use)
+        return _search_faiss(queries, rows, width, num_threads, use)
+    return _search_torch(queries, rows, width, num_threads, use)
 
 
 def _search_faiss(
-    rows: npt.NDArray[np.float32], width: int, num_threads: int, use: Callable[..., Result]
+    queries: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.float32],
+    width: int,
+    num_threads: int,
+    use: Callable[..., Result],
 ) -> list[Result]:
     """The search of IndexFlatIP without the index's copy of the rows, in blocks of queries.
 
@@ -81,27 +87,34 @@ def _search_faiss(
         faiss.omp_set_num_threads(1)  # of the calling thread only
         try:
             scores, indices = faiss.knn(
-                rows[start:stop], rows, width, metric=faiss.METRIC_INNER_PRODUCT
+                queries[start:stop], rows, width, metric=faiss.METRIC_INNER_PRODUCT
             )
         finally:
             faiss.omp_set_num_threads(before)
         return use(start, scores, indices.astype(np.int32))
 
-    return map_blocks(block, len(rows), BLOCK_ROWS, num_threads)
+    return map_blocks(block, len(queries), BLOCK_ROWS, num_threads)
 
 
 def _search_torch(
-    rows: npt.NDArray[np.float32], width: int, num_threads: int, use: Callable[..., Result]
+    queries: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.float32],
+    width: int,
+    num_threads: int,
+    use: Callable[..., Result],
 ) -> list[Result]:
     import torch
 
     block = max(1, min(BLOCK_ROWS, BLOCK_BYTES // (4 * len(rows))))
     # torch takes a writable array only; it is read, never written.
-    all_rows = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
+    all_rows, asking = (
+        torch.from_numpy(array if array.flags.writeable else array.copy())
+        for array in (rows, queries)
+    )
     results = []
     with torch.inference_mode(), _exact_torch(torch, num_threads):
-        for start in range(0, len(rows), block):
-            best = (all_rows[start : start + block] @ all_rows.T).topk(width)
+        for start in range(0, len(queries), block):
+            best = (asking[start : start + block] @ all_rows.T).topk(width)
             results.append(use(start, best.values.numpy(), best.indices.to(torch.int32).numpy()))
     return results
 

@@ -55,9 +55,16 @@ def own_cosines(rows: Array) -> Array:
 
 @kernel
 def rerank(
-    rows: Array, candidates: Array, scores: Array, start: int, k: int, indices: Array, exact: Array
+    queries: Array,
+    rows: Array,
+    candidates: Array,
+    scores: Array,
+    start: int,
+    k: int,
+    indices: Array,
+    exact: Array,
 ) -> Array:
-    """Exact order of the candidates of rows start, start+1, ...; fills the k best into `indices`, `exact`.
+    """Exact order of the candidates of queries start, start+1, ...; fills the k best into `indices`, `exact`.
 
     `candidates`, `scores` [B, W] (a float32 search's rows and values, best first), `indices` int32 [B, k] and
     `exact` float64 [B, k], sorted by (cosine down, row up). Returns float64 [B, 2]: by how much the k-th cosine
@@ -71,7 +78,7 @@ def rerank(
         off = 0.0
         for w in range(width):
             row = np.int64(candidates[at, w])
-            cosine = dot(rows[start + at], rows[row])
+            cosine = dot(queries[start + at], rows[row])
             off = max(off, abs(cosine - scores[at, w]))
             # Insertion: the candidates come all but sorted.
             place = w
@@ -93,11 +100,21 @@ def rerank(
 
 
 @kernel
-def cosines_to(rows: Array, query: int, others: Array) -> Array:
-    """Cosines of one row and others int64 [C], float64 [C]."""
+def cosines_to(query: Array, rows: Array, others: Array) -> Array:
+    """Cosines of one vector [D] and the rows numbered `others` int64 [C], float64 [C]."""
     cosines = np.empty(others.size)
     for c in range(others.size):
-        cosines[c] = dot(rows[query], rows[others[c]])
+        cosines[c] = dot(query, rows[others[c]])
+    return cosines
+
+
+@kernel
+def listed_cosines(queries: Array, rows: Array, listed: Array, start: int, stop: int) -> Array:
+    """Cosines of queries start..stop and the rows of their lists `listed` int [Q, k], float64 [B, k]."""
+    cosines = np.empty((stop - start, listed.shape[1]))
+    for query in range(start, stop):
+        for at in range(listed.shape[1]):
+            cosines[query - start, at] = dot(queries[query], rows[listed[query, at]])
     return cosines
 
 

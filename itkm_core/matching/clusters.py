@@ -1,0 +1,164 @@
+"""Cluster-level heterogeneous matching (CHM): which clusters of the two groups of a scenario are one person.
+
+METHOD "Stage III", item 2. The affinity of two clusters is A = beta cos(c_a, c_b) + (1 - beta) cos(T_a, T_b).
+It is the cosine of the joined rows [sqrt(beta) c, sqrt(1 - beta) T], which are of unit norm as well: so one
+neighbour search finds the best candidates by A itself.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from itkm_core.clustering.features import unit_rows
+from itkm_core.clustering.similarity import listed_cosines
+from itkm_core.errors import ConfigError, FeatureError
+from itkm_core.matching.assignment import (
+    Affinities,
+    DenseAffinities,
+    SparseAffinities,
+    progressive,
+)
+from itkm_core.matching.csr import Csr, csr_of_pairs
+
+
+@dataclass(frozen=True)
+class ClusterMatches:
+    """Matched clusters (a of g = 0, b of g = 1) of one scenario, n pairs.
+
+    `pairs` int64 [n, 2] sorted by (a, b): every cluster of both sides occurs unless one side is empty; those of
+    the larger side once (by the sparse method a few more often), those of the smaller side as often as needed.
+    `affinity` float32 [n]: A of each pair. `reliable` bool [n]: affinity >= `threshold`.
+    `mutual` bool [n]: each is the other's cluster of highest affinity (ties to the lower number).
+    `num_clusters`: (K0, K1). `threshold`: the quantile of all matched affinities; NaN without a pair.
+    `method`: "dense" (the whole K0 x K1), "sparse" (candidates), or "empty" (a side has no cluster).
+    """
+
+    pairs: npt.NDArray[np.int64]
+    affinity: npt.NDArray[np.float32]
+    reliable: npt.NDArray[np.bool_]
+    mutual: npt.NDArray[np.bool_]
+    num_clusters: tuple[int, int]
+    threshold: float
+    method: Literal["dense", "sparse", "empty"]
+
+    def targets(self, side: int) -> Csr:
+        """The reliable partners of each cluster of `side` (0 or 1), ascending; indices int64, indptr [K_side + 1].
+
+        A cluster without a reliable partner has an empty list.
+        """
+        kept = self.pairs[self.reliable]
+        return csr_of_pairs(kept[:, side], kept[:, 1 - side], self.num_clusters[side])
+
+
+def match_clusters(
+    centroids_0: Any,
+    centroids_1: Any,
+    text_0: Any = None,
+    text_1: Any = None,
+    *,
+    image_weight: float = 0.5,
+    quantile: float = 0.2,
+    dense_limit: int = 5000,
+    candidates: int = 50,
+    num_threads: int | None = None,
+) -> ClusterMatches:
+    """Match the clusters of g = 0 and g = 1 by progressive minimum-cost matching of their affinities.
+
+    `centroids_g` [K_g, D] and `text_g` [K_g, D'] (T of each cluster): unit rows; both texts or neither.
+    `image_weight`: beta in [0, 1] [ours]; without text it is 1 whatever is given.
+    `quantile`: q in [0, 1]: a pair is reliable if its affinity is at least the q-quantile (linear) of all matched
+    affinities [ours].
+    `dense_limit`: with more clusters than this on a side, pairs are sought among each cluster's `candidates`
+    nearest opposite clusters, both directions united, and memory is O((K0 + K1) candidates); up to it, and where
+    the smaller side has no more than `candidates` clusters, among all K0 x K1.
+    `num_threads`: of the candidate search; the result does not depend on it.
+
+    Deterministic. Equal affinities, to within TIE_BONUS, go to the lower numbers and keep the order of the
+    numbers [ours]. K0 = 0 or K1 = 0 gives no pair.
+
+    Source: METHOD "Stage III" 2; progressive matching of Wu and Ye, CVPR 2023.
+
+    Raises FeatureError for rows that are unusable or do not fit each other, ConfigError for a parameter out of
+    range or one text without the other.
+    """
+    _check_parameters(image_weight, quantile, dense_limit, candidates)
+    rows_0, rows_1 = _joined(centroids_0, centroids_1, text_0, text_1, image_weight)
+    sizes = len(rows_0), len(rows_1)
+    if not min(sizes):
+        none = np.zeros(0, bool)
+        pairs = np.zeros((0, 2), np.int64)
+        return ClusterMatches(pairs, np.zeros(0, np.float32), none, none, sizes, math.nan, "empty")
+    sparse = max(sizes) > dense_limit and min(sizes) > candidates
+    affinities: Affinities = (
+        SparseAffinities(rows_0, rows_1, candidates, num_threads=num_threads)
+        if sparse
+        else DenseAffinities(rows_0, rows_1)
+    )
+    pairs = progressive(affinities)
+    exact = listed_cosines(rows_0[pairs[:, 0]], rows_1, pairs[:, 1:], 0, len(pairs))
+    # The rounded values are what is stored and compared: so anyone who has them finds the same pairs reliable.
+    affinity = exact[:, 0].astype(np.float32)
+    threshold = float(np.quantile(affinity.astype(np.float64), quantile))
+    best_of_0, best_of_1 = affinities.best(0), affinities.best(1)
+    mutual = (best_of_0[pairs[:, 0]] == pairs[:, 1]) & (best_of_1[pairs[:, 1]] == pairs[:, 0])
+    return ClusterMatches(
+        pairs,
+        affinity,
+        affinity >= threshold,
+        mutual,
+        sizes,
+        threshold,
+        "sparse" if sparse else "dense",
+    )
+
+
+def _joined(
+    centroids_0: Any, centroids_1: Any, text_0: Any, text_1: Any, image_weight: float
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """The rows whose cosine is the affinity, float32 [K_g, D + D'] (or [K_g, D] without text)."""
+    images = unit_rows(centroids_0), unit_rows(centroids_1)
+    check_columns(*images, "centroids")
+    if (text_0 is None) != (text_1 is None):
+        missing = "text_0" if text_0 is None else "text_1"
+        raise ConfigError(f"{missing} is missing; expected the text of both sides or of neither")
+    if text_0 is None or image_weight == 1:
+        return images
+    texts = unit_rows(text_0), unit_rows(text_1)
+    check_columns(*texts, "texts")
+    for side in (0, 1):
+        if len(texts[side]) != len(images[side]):
+            raise FeatureError(
+                f"side {side} has {len(texts[side])} texts for {len(images[side])} centroids; "
+                "expected one a cluster"
+            )
+    image_scale, text_scale = np.float32(image_weight**0.5), np.float32((1 - image_weight) ** 0.5)
+    joined = [
+        np.concatenate([image_scale * image, text_scale * text], axis=1)
+        for image, text in zip(images, texts, strict=True)
+    ]
+    return joined[0], joined[1]
+
+
+def check_columns(rows_0: npt.NDArray[Any], rows_1: npt.NDArray[Any], what: str) -> None:
+    """FeatureError unless both sides' vectors are of one dimension; an empty side fits any."""
+    if len(rows_0) and len(rows_1) and rows_0.shape[1] != rows_1.shape[1]:
+        raise FeatureError(
+            f"{what} have {rows_0.shape[1]} columns in g = 0 and {rows_1.shape[1]} in g = 1; "
+            "expected vectors of one encoder"
+        )
+
+
+def _check_parameters(
+    image_weight: float, quantile: float, dense_limit: int, candidates: int
+) -> None:
+    for name, share in (("image_weight", image_weight), ("quantile", quantile)):
+        if not 0 <= share <= 1:
+            raise ConfigError(f"{name} is {share!r}; expected a number from 0 to 1")
+    for name, number, least in (("dense_limit", dense_limit, 0), ("candidates", candidates, 1)):
+        if isinstance(number, bool) or not isinstance(number, int) or number < least:
+            raise ConfigError(f"{name} is {number!r}; expected an integer of at least {least}")

@@ -1,0 +1,55 @@
+"""Lists of different lengths, one a row, in two arrays."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+class Csr(NamedTuple):
+    """Row r's list is `indices[indptr[r] : indptr[r + 1]]`; `indptr` int64 [num_rows + 1], `indices` int [n].
+
+    A plain pair of arrays, so that `indptr, indices = csr` works and both can be stored as they are.
+    """
+
+    indptr: npt.NDArray[np.int64]
+    indices: IntArray
+
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """Length of each row's list, int64 [num_rows]."""
+        return np.diff(self.indptr)
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """The row of each entry of `indices`, int64 [n]."""
+        return np.repeat(np.arange(len(self.indptr) - 1), self.sizes)
+
+    def row(self, number: int) -> IntArray:
+        """The list of one row."""
+        return self.indices[self.indptr[number] : self.indptr[number + 1]]
+
+
+def empty_csr(num_rows: int, dtype: npt.DTypeLike) -> Csr:
+    """`num_rows` empty lists."""
+    return Csr(np.zeros(num_rows + 1, np.int64), np.zeros(0, dtype))
+
+
+def csr_of_pairs(rows: IntArray, columns: IntArray, num_rows: int) -> Csr:
+    """The columns int64 of each row, ascending, from pairs (rows [n], columns [n])."""
+    order = np.lexsort((columns, rows))
+    sizes = np.bincount(rows, minlength=num_rows)
+    return Csr(_pointer(sizes), columns[order].astype(np.int64))
+
+
+def csr_of_mask(lists: IntArray, keep: npt.NDArray[np.bool_]) -> Csr:
+    """Of each row's list in `lists` [num_rows, k] the entries where `keep` [num_rows, k], in their order."""
+    return Csr(_pointer(keep.sum(axis=1)), lists[keep])
+
+
+def _pointer(sizes: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
