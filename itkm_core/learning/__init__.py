@@ -9,18 +9,73 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from itkm_core.learning.config import HomogeneousConfig
-    from itkm_core.learning.homogeneous import StageOne, StepResult
-    from itkm_core.learning.losses import cluster_nce
+    from itkm_core.learning.config import (
+        HeterogeneousConfig,
+        HomogeneousConfig,
+        MatchConfig,
+        PromptConfig,
+        TextUpdateConfig,
+    )
+    from itkm_core.learning.heterogeneous import StageThree
+    from itkm_core.learning.homogeneous import StageOne
+    from itkm_core.learning.instance_bank import InstanceBank
+    from itkm_core.learning.losses import cluster_nce, match_nce
     from itkm_core.learning.memory import ClusterMemory
+    from itkm_core.learning.prompt_health import prompt_accuracy, scenario_cosine
+    from itkm_core.learning.prompt_learner import PromptLearner, offline_text
+    from itkm_core.learning.prompts import PromptStepResult, StageTwo
+    from itkm_core.learning.terms import Positives
+    from itkm_core.learning.text_update import (
+        cluster_text,
+        instance_text,
+        update_instance_text,
+    )
+    from itkm_core.learning.trainer import StepResult
 
-__all__ = ["ClusterMemory", "HomogeneousConfig", "StageOne", "StepResult", "cluster_nce"]
+__all__ = [
+    "ClusterMemory",
+    "HeterogeneousConfig",
+    "HomogeneousConfig",
+    "InstanceBank",
+    "MatchConfig",
+    "Positives",
+    "PromptConfig",
+    "PromptLearner",
+    "PromptStepResult",
+    "StageOne",
+    "StageThree",
+    "StageTwo",
+    "StepResult",
+    "TextUpdateConfig",
+    "cluster_nce",
+    "cluster_text",
+    "instance_text",
+    "match_nce",
+    "offline_text",
+    "prompt_accuracy",
+    "scenario_cosine",
+    "update_instance_text",
+]
 
 _HOMES = {
-    "config": ("HomogeneousConfig",),
-    "homogeneous": ("StageOne", "StepResult"),
-    "losses": ("cluster_nce",),
+    "config": (
+        "HeterogeneousConfig",
+        "HomogeneousConfig",
+        "MatchConfig",
+        "PromptConfig",
+        "TextUpdateConfig",
+    ),
+    "heterogeneous": ("StageThree",),
+    "homogeneous": ("StageOne",),
+    "instance_bank": ("InstanceBank",),
+    "losses": ("cluster_nce", "match_nce"),
     "memory": ("ClusterMemory",),
+    "prompt_health": ("prompt_accuracy", "scenario_cosine"),
+    "prompt_learner": ("PromptLearner", "offline_text"),
+    "prompts": ("PromptStepResult", "StageTwo"),
+    "terms": ("Positives",),
+    "text_update": ("cluster_text", "instance_text", "update_instance_text"),
+    "trainer": ("StepResult",),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class HomogeneousConfig(BaseModel):
@@ -35,3 +35,88 @@ class HomogeneousConfig(BaseModel):
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="bf16: autocast; memory and loss stay float32"
     )
+
+
+class HeterogeneousConfig(BaseModel):
+    """Stage III, METHOD "Stage III" 2-5: what it adds to Stage I. All values are [ours].
+
+    Temperature and batches are those of Stage I. A weight of 0 leaves the term out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    chm_weight: float = Field(1.0, ge=0, description="l_c, of cluster-level matching")
+    ihm_weight: float = Field(1.0, ge=0, description="l_i, of instance-level matching")
+    text_weight: float = Field(1.0, ge=0, description="l_t, of the text-guided loss")
+    text_temperature: float = Field(0.05, gt=0, description="tau_t of the text-guided loss")
+    instance_momentum: float = Field(0.2, ge=0, le=1, description="mu of the instance bank")
+    max_negatives: int = Field(
+        8192, ge=1, description="rows of the opposite bank an image is contrasted with"
+    )
+
+
+class MatchConfig(BaseModel):
+    """Matching of the two groups of a scenario, METHOD "Stage III" 2 and 3. All values are [ours]."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image_weight: float = Field(
+        0.5, ge=0, le=1, description="beta: share of images in a cluster affinity, the rest is text"
+    )
+    quantile: float = Field(
+        0.2, ge=0, le=1, description="q: matches below this quantile of affinity are not reliable"
+    )
+    dense_limit: int = Field(
+        5000, ge=1, description="from this many clusters on a side: sparse candidates"
+    )
+    candidates: int = Field(50, ge=1, description="nearest opposite clusters that are candidates")
+    k: int = Field(20, ge=1, description="nearest opposite images, in image and in text space")
+    num_hard: int = Field(
+        128, ge=1, description="nearest opposite images kept as negatives of an image, large banks"
+    )
+
+
+class PromptConfig(BaseModel):
+    """Stage II, METHOD "Stage II". M, the template and the frozen CLIP are the paper's; the rest is
+    [ours]."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokens: int = Field(4, ge=1, description="M, learnt token embeddings of each cluster")
+    template: str = Field(
+        "A photo of a {} person.", description="the learnt tokens stand in the place of {}"
+    )
+    init_std: float = Field(0.02, ge=0, description="learnt tokens start as N(0, this squared)")
+    temperature: float | None = Field(
+        0.1, gt=0, description="of image-text losses; null: what the CLIP was trained to"
+    )
+    separation: bool = Field(True, description="keep the texts of different scenarios apart")
+    separation_margin: float = Field(
+        0.2, ge=-1, le=1, description="m, cosine below which texts are far enough apart"
+    )
+    separation_weight: float = Field(1.0, ge=0, description="weight of the separation loss")
+    clusters_per_group: int = Field(16, ge=1, description="P, clusters of each (scenario, group)")
+    images_per_cluster: int = Field(4, ge=1, description="Q, images of each cluster")
+    steps: int = Field(400, ge=1, description="optimizer steps of the stage")
+    lr: float = Field(1e-2, gt=0, description="learning rate after warm-up")
+    min_lr_ratio: float = Field(0.01, ge=0, le=1, description="last learning rate / lr")
+    warmup_steps: int = Field(20, ge=0, description="optimizer steps of linear warm-up")
+    weight_decay: float = Field(0.0, ge=0, description="of the tokens of the batch's clusters")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="bf16: autocast of the text encoder; tokens and losses stay float32"
+    )
+
+    @field_validator("template")
+    @classmethod
+    def _one_place(cls, template: str) -> str:
+        if template.count("{}") != 1:
+            raise ValueError(f"template is {template!r}; expected one {{}} in it")
+        return template
+
+
+class TextUpdateConfig(BaseModel):
+    """Dynamic text representation update, METHOD "Stage III" 1. All values are [ours]."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rho: float = Field(0.8, ge=0, le=1, description="share of an image's text that stays")

@@ -80,13 +80,27 @@ class ClusterMemory:
             labels: int64 [B], 0 .. K-1, on the CPU.
             momentum: mu in [0, 1].
         """
-        with torch.no_grad():
-            values = features.detach().to(torch.float32)
-            for rows in _by_occurrence(labels):
-                index = torch.from_numpy(rows).to(values.device)
-                cluster = torch.from_numpy(labels[rows]).to(values.device)
-                moved = momentum * self.centroids[cluster] + (1.0 - momentum) * values[index]
-                self.centroids[cluster] = F.normalize(moved, dim=1)
+        move_towards(self.centroids, features, labels, momentum)
+
+
+def move_towards(
+    vectors: Tensor, features: Tensor, rows: NDArray[np.int64], momentum: float
+) -> None:
+    """vectors[row] <- norm(mu vectors[row] + (1 - mu) v) for each feature v in order, in place.
+
+    Args:
+        vectors: float32 [K, D], unit rows.
+        features: [B, D], unit rows, on the same device.
+        rows: int64 [B], 0 .. K-1, on the CPU.
+        momentum: mu in [0, 1].
+    """
+    with torch.no_grad():
+        values = features.detach().to(torch.float32)
+        for places in _by_occurrence(rows):
+            index = torch.from_numpy(places).to(values.device)
+            row = torch.from_numpy(rows[places]).to(values.device)
+            moved = momentum * vectors[row] + (1.0 - momentum) * values[index]
+            vectors[row] = F.normalize(moved, dim=1)
 
 
 def _by_occurrence(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from itkm_core.model.clip import LoadedClip, build_clip, load_clip
     from itkm_core.model.image_encoder import ImageEncoder
+    from itkm_core.model.text_encoder import TextEncoder
     from itkm_core.model.weights import (
         EncoderInfo,
         encoder_bytes,
@@ -23,6 +24,7 @@ __all__ = [
     "EncoderInfo",
     "ImageEncoder",
     "LoadedClip",
+    "TextEncoder",
     "build_clip",
     "encoder_bytes",
     "load_clip",
@@ -34,6 +36,7 @@ __all__ = [
 _HOMES = {
     "clip": ("LoadedClip", "build_clip", "load_clip"),
     "image_encoder": ("ImageEncoder",),
+    "text_encoder": ("TextEncoder",),
     "weights": ("EncoderInfo", "encoder_bytes", "load_encoder", "make_encoder", "read_info"),
 }
 

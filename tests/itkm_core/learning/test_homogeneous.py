@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import stage_problem as problem
 import torch
 from torch import Tensor
 
@@ -17,19 +16,6 @@ from itkm_core.corpus.sampling import BatchPlan
 from itkm_core.errors import TrainingError
 from itkm_core.learning.homogeneous import StageOne
 from itkm_core.learning.memory import ClusterMemory
-
-
-def load_problem() -> Any:
-    path = Path(__file__).with_name("stage_one_worker.py")
-    spec = importlib.util.spec_from_file_location("stage_one_worker", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-problem = load_problem()
 
 
 def make(step: int = 0, **changes: Any) -> tuple[StageOne, Tensor, BatchPlan]:
@@ -66,6 +52,7 @@ def test_loss_and_gradient_whatever_the_parts(accumulate: int) -> None:
     result = stage.step(images, plan)
     assert result.loss == pytest.approx(expected.item(), rel=1e-5)
     assert result.block_losses == pytest.approx(blocks, rel=1e-5)
+    assert result.term_losses == {"homogeneous": pytest.approx(expected.item(), rel=1e-5)}
     assert result.num_images == len(plan) == 21
     torch.testing.assert_close(gradients(stage), wanted, rtol=1e-4, atol=1e-6)
     norm = torch.stack([g.norm() for g in wanted.values()]).norm().item()
@@ -169,7 +156,7 @@ def test_a_new_round_takes_the_optimizer_and_keeps_its_own_memories() -> None:
     stage.step(images, plan)
     state = stage.state_dict()
     following, _, _ = make()
-    following.memories = [ClusterMemory(torch.eye(16)[:3]) for _ in stage.memories]
+    following.memories[:] = [ClusterMemory(torch.eye(16)[:3]) for _ in stage.memories]
     with pytest.raises(TrainingError, match="other labels"):
         following.load_state_dict(state)
     assert following.global_step == 0
@@ -218,9 +205,7 @@ def test_images_plan_and_memories_must_belong_together() -> None:
 
 def test_fewer_rows_than_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     stage, images, plan = make()
-    monkeypatch.setattr(
-        "itkm_core.learning.homogeneous.distributed.rank_and_world", lambda: (0, 22)
-    )
+    monkeypatch.setattr("itkm_core.learning.distributed.rank_and_world", lambda: (0, 22))
     with pytest.raises(TrainingError, match="21 images cannot be shared by 22 workers"):
         stage.step(images[:1], plan)
 

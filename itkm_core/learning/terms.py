@@ -1,0 +1,133 @@
+"""What the trainer asks of a loss term, and the links that the matching terms learn from.
+
+A *block* is one (scenario, group), numbered as in the batch plans.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from itkm_core.corpus.sampling import BatchPlan, Ints
+from itkm_core.errors import TrainingError
+
+
+class Term:
+    """One summand of the loss, with whatever it remembers from step to step.
+
+    Attributes:
+        name: for telemetry; a trainer's terms have different names.
+        weight: of the term in the loss.
+    """
+
+    name: str
+    weight: float
+
+    def losses(self, block: int, features: Tensor, labels: Ints, sample_ids: Ints) -> Tensor | None:
+        """The losses, before the weight, of some of a block's images in the batch.
+
+        Args:
+            block: the (scenario, group).
+            features: float32 [n, D], unit rows; gradients flow into them.
+            labels, sample_ids: int64 [n].
+
+        Returns:
+            float32 [n], 0 for an image that the term says nothing about; None where it says
+            nothing about any image of the block.
+        """
+        raise NotImplementedError
+
+    def to(self, device: torch.device) -> None:
+        """Move what the term remembers to the encoder's device."""
+
+    def begin(self, plan: BatchPlan) -> None:
+        """Called on every worker with the whole plan of a step, before anything is computed.
+
+        What depends on the other images of the batch is decided here, so that no loss depends on
+        how the batch is sliced.
+
+        Raises:
+            TrainingError: the plan does not belong to what the term remembers.
+        """
+
+    def update(self, block: int, features: Tensor, labels: Ints, sample_ids: Ints) -> None:
+        """Called on every worker after the step with all of a block's images, in batch order."""
+
+    def vectors(self) -> dict[str, list[Tensor]]:
+        """What `update` changes, by name, to be saved with the run; the tensors themselves."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Positives:
+    """What each row of one block is to be close to in the opposite block, as CSR arrays.
+
+    Rows are clusters (CHM) or images in the order of the block's instance bank (IHM).
+
+    Attributes:
+        opposite: number of the opposite block.
+        indptr: int64 [rows + 1].
+        indices: integers [indptr[-1]]: row r's positives are the distinct rows
+            `indices[indptr[r]:indptr[r + 1]]` of the opposite block; none is allowed.
+        hard: integers [rows, H], each row's nearest rows of the opposite block, nearest first; used
+            where the opposite bank is too large to contrast with whole.
+
+    Raises:
+        TrainingError: arrays that do not make up a CSR.
+    """
+
+    opposite: int
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.integer]
+    hard: NDArray[np.integer] | None = None
+
+    def __post_init__(self) -> None:
+        bounds = self.indptr
+        if bounds.ndim != 1 or len(bounds) == 0 or bounds[0] != 0 or (np.diff(bounds) < 0).any():
+            raise TrainingError(
+                f"indptr of shape {bounds.shape} is not a CSR's: expected [rows + 1], from 0, never "
+                "falling"
+            )
+        if self.indices.shape != (bounds[-1],):
+            raise TrainingError(
+                f"indices of shape {self.indices.shape} with indptr ending at {bounds[-1]}: "
+                f"expected ({bounds[-1]},)"
+            )
+        if self.hard is not None and (self.hard.ndim != 2 or len(self.hard) != len(self)):
+            raise TrainingError(
+                f"hard of shape {self.hard.shape} for {len(self)} rows: expected [rows, H]"
+            )
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    def take(self, rows: Ints) -> tuple[Ints, Ints]:
+        """(indptr, indices) of the given rows, in their order, a row as often as it is given."""
+        first, sizes = self.indptr[rows], self.indptr[rows + 1] - self.indptr[rows]
+        bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        places = np.arange(bounds[-1]) + np.repeat(first - bounds[:-1], sizes)
+        return bounds, self.indices[places].astype(np.int64)
+
+    def check(self, what: str, block: int, sizes: list[int]) -> None:
+        """That these link block `block` to another one, blocks having `sizes` rows.
+
+        Raises:
+            TrainingError: another number of rows, or links to rows or blocks that do not exist.
+        """
+        if not 0 <= self.opposite < len(sizes) or self.opposite == block:
+            raise TrainingError(
+                f"The {what} of block {block} name block {self.opposite} as its opposite: expected "
+                f"another one of the {len(sizes)} blocks"
+            )
+        links = self.indices if self.hard is None else np.append(self.indices, self.hard)
+        low, high = (int(links.min()), int(links.max())) if len(links) else (0, -1)
+        if len(self) != sizes[block] or low < 0 or high >= sizes[self.opposite]:
+            raise TrainingError(
+                f"The {what} of block {block} have {len(self)} rows linked to rows {low} to {high} "
+                f"of block {self.opposite}: expected {sizes[block]} rows and links below "
+                f"{sizes[self.opposite]}. Match again with the labels and features of this round"
+            )
