@@ -32,7 +32,7 @@ class ClusterMatches:
 
     `pairs` int64 [n, 2] sorted by (a, b): every cluster of both sides occurs unless one side is empty; those of
     the larger side once (by the sparse method a few more often), those of the smaller side as often as needed.
-    `affinity` float32 [n]: A of each pair. `reliable` bool [n]: affinity >= `threshold`.
+    `affinity` float32 [n]: A of each pair. `reliable` bool [n]: affinity >= `threshold`, and mutual where asked.
     `mutual` bool [n]: each is the other's cluster of highest affinity (ties to the lower number).
     `num_clusters`: (K0, K1). `threshold`: the quantile of all matched affinities; NaN without a pair.
     `method`: "dense" (the whole K0 x K1), "sparse" (candidates), or "empty" (a side has no cluster).
@@ -63,6 +63,7 @@ def match_clusters(
     *,
     image_weight: float = 0.5,
     quantile: float = 0.2,
+    mutual_only: bool = False,
     dense_limit: int = 5000,
     candidates: int = 50,
     num_threads: int | None = None,
@@ -73,6 +74,7 @@ def match_clusters(
     `image_weight`: beta in [0, 1] [ours]; without text it is 1 whatever is given.
     `quantile`: q in [0, 1]: a pair is reliable if its affinity is at least the q-quantile (linear) of all matched
     affinities [ours].
+    `mutual_only`: a reliable pair is also each other's best [ours]; docs/method.md has what that gains.
     `dense_limit`: with more clusters than this on a side, pairs are sought among each cluster's `candidates`
     nearest opposite clusters, both directions united, and memory is O((K0 + K1) candidates); up to it, and where
     the smaller side has no more than `candidates` clusters, among all K0 x K1.
@@ -106,10 +108,11 @@ def match_clusters(
     threshold = float(np.quantile(affinity.astype(np.float64), quantile))
     best_of_0, best_of_1 = affinities.best(0), affinities.best(1)
     mutual = (best_of_0[pairs[:, 0]] == pairs[:, 1]) & (best_of_1[pairs[:, 1]] == pairs[:, 0])
+    reliable = affinity >= threshold
     return ClusterMatches(
         pairs,
         affinity,
-        affinity >= threshold,
+        reliable & mutual if mutual_only else reliable,
         mutual,
         sizes,
         threshold,

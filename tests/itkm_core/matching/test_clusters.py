@@ -80,6 +80,14 @@ def test_mutual_pairs_are_each_others_best(make, twin, dense_limit):
     assert 0 < sum(expected) < len(expected)
 
 
+def test_reliable_pairs_may_be_the_mutual_ones_alone(make):
+    vectors = make.two_sides(30, 20, 8, 0.8, 1)
+    both = match_clusters(*vectors, quantile=0.8)
+    found = match_clusters(*vectors, quantile=0.8, mutual_only=True)
+    assert found.reliable.tolist() == (both.reliable & both.mutual).tolist()
+    assert 0 < found.reliable.sum() < min(both.reliable.sum(), both.mutual.sum())
+
+
 def test_targets_are_the_reliable_partners(make, as_lists):
     found = match_clusters(*make.two_sides(9, 4, 8, 0.8, 1), quantile=0.4)
     kept = found.pairs[found.reliable].tolist()

@@ -1,0 +1,57 @@
+"""Features without what their camera adds to all of them. [ours]
+
+A camera's background, light and colour push all its images the same way. Subtracting each camera's mean feature
+leaves more of the person: clusters split less by camera, and groups taken by different cameras come closer. Only
+labelling and matching look at features so; training and retrieval use them as they are. docs/method.md has what it
+gains.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from itkm_core.errors import FeatureError
+
+PRIOR_IMAGES = 8
+"""A camera's mean counts as if this many images at the mean of all were among its own: one with a few images shows
+few people, and its mean is theirs more than its own."""
+
+_ROWS_AT_ONCE = 65_536  # bounds the float64 copy
+
+
+def without_camera(
+    features: npt.NDArray[np.float32], cameras: npt.ArrayLike, *, prior: float = PRIOR_IMAGES
+) -> npt.NDArray[np.float32]:
+    """Unit rows with the mean of their camera taken away, and made unit rows again.
+
+    Args:
+        features: float32 [N, D], unit rows of one (scenario, group).
+        cameras: int [N]; images of unknown camera (-1) count as those of one camera.
+        prior: see `PRIOR_IMAGES`; 0 takes the plain mean of each camera.
+
+    Returns:
+        float32 [N, D]. A row that was its camera's mean, and so has no direction left, stays as it was.
+
+    Raises:
+        FeatureError: not one camera per feature.
+    """
+    found, row_of = np.unique(np.asarray(cameras), return_inverse=True)
+    if features.ndim != 2 or row_of.shape != features.shape[:1]:
+        raise FeatureError(
+            f"features {features.shape} with cameras {row_of.shape}: expected [N, D] and [N]"
+        )
+    sums = np.zeros((len(found), features.shape[1]), np.float64)
+    for start in range(0, len(features), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        np.add.at(sums, row_of[part], features[part].astype(np.float64))
+    counts = np.bincount(row_of, minlength=len(found))[:, None]
+    overall = sums.sum(axis=0) / max(len(features), 1)
+    means = ((sums + prior * overall) / (counts + prior)).astype(np.float32)
+    out = np.empty_like(features)
+    for start in range(0, len(features), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        left = features[part] - means[row_of[part]]
+        norms = np.linalg.norm(left, axis=1, keepdims=True)
+        out[part] = np.where(norms > 1e-4, left / np.maximum(norms, 1e-4), features[part])
+    return out
