@@ -28,7 +28,8 @@ Recipe = Annotated[
     str, typer.Option(help=f"One of {', '.join(recipe_names())}, or a YAML file of your own.")
 ]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(help="Changes to the recipe, such as labels.eps=0.5 rounds=4.")
+    list[str] | None,
+    typer.Argument(help="Changes to the recipe, such as labels.eps=0.5 only=[uvi]."),
 ]
 
 
@@ -123,7 +124,7 @@ def run(
     recipe: Recipe = DEFAULT_RECIPE,
     overrides: Overrides = None,
 ) -> None:
-    """Train on a corpus: rounds of extract, label and train; pseudo-labels and an encoder come out."""
+    """Train on a corpus, all three stages; pseudo-labels and an encoder come out."""
     from itkm_core.corpus.schema import Corpus
     from pipelines.run import run_pipeline
     from pipelines.session import ray_session
@@ -133,7 +134,7 @@ def run(
     if config.model.name == "itkm-tiny":
         console.print(
             "[yellow]note[/] the model is itkm-tiny, made to try the pipeline on small drawn people; "
-            "for photographs use --recipe vit-b-16",
+            "for photographs use --recipe joint",
             highlight=False,
         )
     with ray_session(console):
@@ -158,6 +159,48 @@ def evaluate(
     if json_path is not None:
         Place.at(json_path).write_json({"step": name, **result})
     console.print(f"JSON                   {json_path or folder.step(name) / 'evaluation.json'}")
+
+
+@app.command()
+def ablate(
+    corpus: Annotated[str, typer.Option(help="A corpus made by `itkm ingest`, with identities.")],
+    recipe: Recipe = DEFAULT_RECIPE,
+    seeds: Annotated[str, typer.Option(help="A run of every row for each of these.")] = "0,1,2",
+    out: Annotated[
+        str, typer.Option(help="Folder of the runs and the table; what is finished there is kept.")
+    ] = "ablation",
+    rows: Annotated[str, typer.Option(help="Only these rows, with commas between. All.")] = "",
+    at_once: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs at a time. One a GPU, or one per two CPUs."),
+    ] = None,
+    plot: Annotated[bool, typer.Option(help="Also a picture; needs the extra `report`.")] = True,
+    overrides: Overrides = None,
+) -> None:
+    """Run the method with and without its parts, and write the table.
+
+    Rows, each adding one part to the row before: baseline (Stage I in all rounds, no scenario embedding),
+    scenario-embedding (Stage I only; gains are measured from here), text-guidance, separation-loss, chm, ihm,
+    full (with dru: the recipe as it is). Then without-PART, the full method less one part, and
+    single-scenario, the full method on one scenario a run. All have the same number of rounds.
+    """
+    # After Ctrl-C the threads of broken runs go on for a moment; Ray would start anew for them.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
+
+    from pipelines.ablate import open_study, report, run_study
+    from pipelines.ablate_plot import require_plot
+    from pipelines.session import ray_session
+
+    if plot:
+        require_plot()  # before hours of runs, not after
+    study = open_study(corpus, recipe, overrides or [], seeds, out, rows)
+    waiting = study.waiting()
+    kept = len(study.keys) - len(waiting)
+    console.print(f"{len(study.keys)} runs, {kept} of them finished and kept", highlight=False)
+    if waiting:
+        with ray_session(console):
+            run_study(study, console, at_once=at_once)
+    report(study, console, plot=plot)
 
 
 @app.command()

@@ -11,7 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from itkm_core.corpus.transforms import Augmentation
 from itkm_core.errors import ConfigError
-from itkm_core.learning.config import HomogeneousConfig
+from itkm_core.learning.config import (
+    HeterogeneousConfig,
+    HomogeneousConfig,
+    MatchConfig,
+    PromptConfig,
+    TextUpdateConfig,
+)
 
 DEFAULT_RECIPE = "tiny"
 
@@ -26,8 +32,18 @@ class ModelConfig(Section):
     name: str = "itkm-tiny"
     pretrained: str | None = None
     image_size: tuple[int, int] = (64, 32)
-    scenario_embedding: bool = True
     scenario_scale: float = Field(default=1.0, ge=0)  # alpha, [ours]
+
+
+class Components(Section):
+    """What the method is made of; each can be left out, which is how the ablation is run."""
+
+    scenario_embedding: bool = True
+    text_guidance: bool = True  # L_text
+    separation_loss: bool = True  # of the prompts, across scenarios
+    chm: bool = True  # cluster-level heterogeneous matching
+    ihm: bool = True  # instance-level heterogeneous matching
+    dru: bool = True  # dynamic text representation update
 
 
 class LabelOverride(Section):
@@ -69,13 +85,22 @@ class RunConfig(Section):
     """One run of the pipeline. Printed by `itkm config`."""
 
     seed: int = Field(default=0, ge=0)
-    rounds: int = Field(default=3, ge=1)
+    only: tuple[str, ...] = ()  # scenarios of the corpus to use; empty: all
+    homogeneous_rounds: int = Field(default=3, ge=1)  # of Stage I
+    heterogeneous_rounds: int = Field(default=3, ge=0)  # of Stage III, with Stage II before them
     extract_precision: Literal["auto", "fp32", "bf16"] = (
         "auto"  # auto: bf16 where the device has it
     )
+    # Labels and matches are made from features without their camera's mean; docs/method.md has what it gains.
+    without_camera: bool = False
+    components: Components = Components()
     model: ModelConfig = ModelConfig()
     labels: LabelConfig = LabelConfig()
     homogeneous: HomogeneousConfig = HomogeneousConfig()
+    prompts: PromptConfig = PromptConfig()
+    text_update: TextUpdateConfig = TextUpdateConfig()
+    matching: MatchConfig = MatchConfig()
+    heterogeneous: HeterogeneousConfig = HeterogeneousConfig()
     augmentation: Augmentation = Augmentation()
     colour_free: tuple[str, ...] = ()  # as "uvi/1": groups whose colour means nothing
     evaluate_every_round: bool = True
@@ -89,6 +114,46 @@ class RunConfig(Section):
                 where = f"labels.scenarios.{name}" if name else "labels"
                 raise ValueError(f"{where}: k2 = {values['k2']} is above k1 = {values['k1']}")
         return self
+
+    @property
+    def matches_clusters(self) -> bool:
+        """Whether Stage III has CHM in it: a weight of 0 leaves a part out like its switch."""
+        return self.components.chm and self.heterogeneous.chm_weight > 0
+
+    @property
+    def matches_instances(self) -> bool:
+        """Whether Stage III has IHM in it."""
+        return self.components.ihm and self.heterogeneous.ihm_weight > 0
+
+    @property
+    def guides_by_text(self) -> bool:
+        """Whether Stage III has the text-guided loss in it."""
+        return self.components.text_guidance and self.heterogeneous.text_weight > 0
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether anything reads texts. Where nothing does, there is no Stage II and no DRU."""
+        return self.heterogeneous_rounds > 0 and (
+            self.guides_by_text
+            or (self.matches_clusters and self.matching.image_weight < 1)
+            or (self.matches_instances and self.matching.instance_text)
+        )
+
+    @property
+    def needs_matches(self) -> bool:
+        """Whether the two groups of a scenario are matched."""
+        return self.heterogeneous_rounds > 0 and (self.matches_clusters or self.matches_instances)
+
+    def training(self, *, heterogeneous: bool) -> HomogeneousConfig:
+        """The trainer's configuration in Stage III, which may have its own rate and steps, or in Stage I."""
+        own = {"lr": self.heterogeneous.lr, "steps_per_round": self.heterogeneous.steps_per_round}
+        changes = {name: value for name, value in own.items() if value is not None}
+        return self.homogeneous.model_copy(update=changes if heterogeneous else {})
+
+    def prompting(self) -> PromptConfig:
+        """The configuration of Stage II, without the separation loss where that component is off."""
+        off = {} if self.components.separation_loss else {"separation_weight": 0.0}
+        return self.prompts.model_copy(update=off)
 
     def identity(self) -> dict[str, Any]:
         """What decides the results: everything but where the work runs."""

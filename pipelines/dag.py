@@ -10,9 +10,20 @@ from urllib.parse import quote
 
 class Kind(StrEnum):
     EXTRACT = "extract"
+    FROZEN = "frozen"
     LABEL = "label"
+    PROMPTS = "prompts"
+    MATCH = "match"
     TRAIN = "train"
     EVALUATE = "evaluate"
+
+
+class Stage(StrEnum):
+    """What a round trains."""
+
+    HOMOGENEOUS = "homogeneous"
+    HETEROGENEOUS = "heterogeneous"
+    NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,7 @@ class Round:
 
     number: int
     folder: str
+    stage: Stage
     steps: tuple[Step, ...]
 
     def of(self, kind: Kind) -> list[Step]:
@@ -43,52 +55,104 @@ class Round:
 
 
 def plan_rounds(
-    groups: Sequence[tuple[str, int]], rounds: int, *, evaluate: str | None = "every"
+    groups: Sequence[tuple[str, int]],
+    homogeneous: int,
+    heterogeneous: int = 0,
+    *,
+    text: bool = True,
+    matching: bool = True,
+    moving_text: bool = True,
+    evaluate: str | None = "every",
 ) -> list[Round]:
-    """The DAG of a run: `rounds` rounds that train, and a last one that only labels.
+    """The DAG of a run: rounds of Stage I, then of Stage III, and a last one that only labels.
 
-    groups: the (scenario, group) pairs with training images. evaluate: "every" round, "ends" (before
-    training and after it), or None where the corpus knows no identities.
+    groups: the (scenario, group) pairs with training images. text: Stage II before the first round of
+    Stage III, and texts in all of them; moving_text: they follow the labels from round to round (DRU).
+    matching: the two groups of a scenario are matched, where it has two. evaluate: "every" round, "ends"
+    (before training and after it), or None where the corpus knows no identities.
     """
     planned: list[Round] = []
-    for number in range(1, rounds + 2):
-        last = number == rounds + 1
-        folder = "final" if last else f"round-{number:03d}"
+    learnt: Step | None = None  # the prompts
+    for number in range(1, homogeneous + heterogeneous + 2):
+        stage = _stage(number, homogeneous, heterogeneous)
+        folder = "final" if stage is Stage.NOTHING else f"round-{number:03d}"
         before = planned[-1] if planned else None
-        extract = Step(
-            f"{folder}/extract",
-            "extract",
-            Kind.EXTRACT,
-            tuple(step.name for step in before.of(Kind.TRAIN)) if before else (),
-        )
-        labels = []
-        for scenario, group in groups:
-            # A group that collapses keeps the labels of the round before, so it needs them.
-            earlier = [
-                step.name
-                for step in (before.of(Kind.LABEL) if before else ())
-                if (step.scenario, step.group) == (scenario, group)
-            ]
-            labels.append(
-                Step(
-                    f"{folder}/label/{quote(scenario, safe='')}-{group}",
-                    f"label[{scenario}/{group}]",
-                    Kind.LABEL,
-                    (extract.name, *earlier),
-                    scenario,
-                    group,
-                )
-            )
+        trained = _names(before.of(Kind.TRAIN)) if before else ()
+        extract = Step(f"{folder}/extract", "extract", Kind.EXTRACT, trained)
+        labels = [_label(folder, each, extract, before) for each in groups]
         steps = [extract, *labels]
-        names = tuple(step.name for step in labels)
-        if evaluate == "every" or (evaluate == "ends" and (last or number == 1)):
-            needs = (extract.name, *names)
+        matches: list[Step] = []
+        if stage is Stage.HETEROGENEOUS:
+            if text and learnt is None:
+                frozen = Step(f"{folder}/frozen", "frozen", Kind.FROZEN, ())
+                needs = (*_names(labels), frozen.name)
+                learnt = Step(f"{folder}/prompts", "prompts", Kind.PROMPTS, needs)
+                steps += [frozen, learnt]
+            matches = [
+                _match(folder, scenario, extract, labels, learnt, before if moving_text else None)
+                for scenario in dict.fromkeys(scenario for scenario, _ in groups)
+                if text or (matching and sum(name == scenario for name, _ in groups) > 1)
+            ]
+            steps += matches
+        ends = number == 1 or stage is Stage.NOTHING
+        if evaluate == "every" or (evaluate == "ends" and ends):
+            needs = (extract.name, *_names(labels), *_names(matches))
             steps.append(Step(f"{folder}/evaluate", "evaluate", Kind.EVALUATE, needs))
-        if not last:
-            earlier_train = tuple(step.name for step in before.of(Kind.TRAIN)) if before else ()
-            steps.append(Step(f"{folder}/train", "train", Kind.TRAIN, (*names, *earlier_train)))
-        planned.append(Round(number, folder, tuple(steps)))
+        if stage is not Stage.NOTHING:
+            needs = (*_names(labels), *_names(matches), *trained)
+            steps.append(Step(f"{folder}/train", "train", Kind.TRAIN, needs))
+        planned.append(Round(number, folder, stage, tuple(steps)))
     return planned
+
+
+def _stage(number: int, homogeneous: int, heterogeneous: int) -> Stage:
+    if number <= homogeneous:
+        return Stage.HOMOGENEOUS
+    return Stage.HETEROGENEOUS if number <= homogeneous + heterogeneous else Stage.NOTHING
+
+
+def _names(steps: Sequence[Step]) -> tuple[str, ...]:
+    return tuple(step.name for step in steps)
+
+
+def _label(folder: str, block: tuple[str, int], extract: Step, before: Round | None) -> Step:
+    scenario, group = block
+    # A group that collapses keeps the labels of the round before, so it needs them.
+    earlier = [
+        step.name
+        for step in (before.of(Kind.LABEL) if before else ())
+        if (step.scenario, step.group) == block
+    ]
+    return Step(
+        f"{folder}/label/{quote(scenario, safe='')}-{group}",
+        f"label[{scenario}/{group}]",
+        Kind.LABEL,
+        (extract.name, *earlier),
+        scenario,
+        group,
+    )
+
+
+def _match(
+    folder: str,
+    scenario: str,
+    extract: Step,
+    labels: Sequence[Step],
+    learnt: Step | None,
+    before: Round | None,
+) -> Step:
+    own = [step.name for step in labels if step.scenario == scenario]
+    moved = [
+        step.name for step in (before.of(Kind.MATCH) if before else ()) if step.scenario == scenario
+    ]
+    texts = () if learnt is None else tuple(moved) or (learnt.name,)
+    return Step(
+        f"{folder}/match/{quote(scenario, safe='')}",
+        f"match[{scenario}]",
+        Kind.MATCH,
+        (extract.name, *own, *texts),
+        scenario,
+    )
 
 
 def as_text(rounds: Sequence[Round]) -> str:

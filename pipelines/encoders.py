@@ -23,13 +23,15 @@ WEIGHTS = "model.safetensors"
 class EncoderSource:
     """A recipe for an encoder that any process can follow.
 
-    `checkpoint` is the folder of a trained round; None means CLIP as it was pre-trained.
+    `checkpoint` is the folder of a trained round; None means CLIP as it was pre-trained, with a fresh
+    scenario embedding unless that is off.
     """
 
     model: ModelConfig
     scenarios: tuple[str, ...]
     seed: int
     checkpoint: Place | None = None
+    scenario_embedding: bool = True
 
     def load(self, device: torch.device | str = "cpu") -> tuple[ImageEncoder, EncoderInfo]:
         """The encoder on `device` and its record. The same source gives the same weights anywhere."""
@@ -42,7 +44,7 @@ class EncoderSource:
             load_clip(self.model.name, self.model.pretrained),
             self.scenarios,
             image_size=self.model.image_size,
-            scenario_embedding=self.model.scenario_embedding,
+            scenario_embedding=self.scenario_embedding,
             scenario_scale=self.model.scenario_scale,
             seed=self.seed,
         )

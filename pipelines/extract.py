@@ -44,7 +44,7 @@ READ_CPU = 0.25
 
 # A block is what an encoder takes at a time, and one file of features. Enough of them that no encoder
 # waits long for the last one, large enough that handing over and small files do not show.
-BLOCKS_PER_ENCODER = 24
+BLOCKS_PER_ENCODER = 16
 MIN_BLOCK_BYTES, MAX_BLOCK_BYTES = 2**17, 2**25
 # Blocks an encoder has been given; with Ray's two it was idle for a quarter of a small corpus' time.
 IN_FLIGHT = 4
@@ -147,7 +147,7 @@ def extract(
     splits: Sequence[str],
     telemetry: Telemetry,
 ) -> dict[str, Any]:
-    """Features of all images of `splits`, under `out`. Returns facts for the manifest.
+    """Features of all images of `splits` and the corpus' scenarios, under `out`. Returns facts for the manifest.
 
     Raises:
         FeatureError: an image's feature is missing, doubled, not finite or not of unit norm.
@@ -167,7 +167,7 @@ def extract(
         ray.data.from_arrow(shards)
         .map_batches(
             read_shards,
-            fn_args=(tuple(splits), context.target_max_block_size),
+            fn_args=(tuple(splits), context.target_max_block_size, corpus.scenarios),
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=READ_CPU,
@@ -220,15 +220,18 @@ def block_bytes(corpus: Corpus, encoders: int) -> int:
     return min(MAX_BLOCK_BYTES, max(MIN_BLOCK_BYTES, sum(sizes) // (encoders * BLOCKS_PER_ENCODER)))
 
 
-def read_shards(batch: pa.Table, splits: tuple[str, ...], num_bytes: int) -> Iterator[pa.Table]:
-    """Images of the wanted splits in blocks of about `num_bytes`, so that no worker holds a whole shard."""
+def read_shards(
+    batch: pa.Table, splits: tuple[str, ...], num_bytes: int, scenarios: tuple[str, ...]
+) -> Iterator[pa.Table]:
+    """Images of the wanted parts in blocks of about `num_bytes`, so that no worker holds a whole shard."""
     for shard in batch["shard"].to_pylist():
         fs, path = resolve(shard)
         with fs.open_input_file(path) as source:
             file = pq.ParquetFile(source)
             for number in range(file.num_row_groups):
                 rows = file.read_row_group(number, columns=["sample_id", "image", *_PARTS])
-                rows = rows.filter(pc.is_in(rows["split"], pa.array(splits)))
+                wanted = pc.is_in(rows["split"], pa.array(splits))
+                rows = rows.filter(pc.and_(wanted, pc.is_in(rows["scenario"], pa.array(scenarios))))
                 parts = max(1, rows.nbytes // num_bytes)
                 bounds = slice_bounds(len(rows), parts)
                 yield from (rows.slice(a, b - a) for a, b in pairwise(bounds) if b > a)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,7 @@ class GroupTask:
     out: Place
     previous: Place | None  # the same group's labels of the round before
     options: Mapping[str, Any]  # of pseudo_label
+    without_camera: bool = False
 
 
 def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
@@ -39,25 +39,30 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
         LabelError: the labels cannot be learnt from and there are none of an earlier round to keep.
     """
     from itkm_core.clustering import agreement, pseudo_label
-    from itkm_core.clustering.guards import Condition, check, describe
-    from itkm_core.errors import LabelError
+    from itkm_core.clustering.cameras import without_camera
+    from itkm_core.clustering.guards import Condition, describe, keep_or_stop
 
-    ids = train_ids(Corpus.open(task.corpus_root), task.scenario, task.group)
+    corpus = Corpus.open(task.corpus_root)
+    ids = train_ids(corpus, task.scenario, task.group)
     features = read_features(task.features, ids, scenario=task.scenario, group=task.group)
-    found = pseudo_label(features, sample_ids=ids, **task.options)
-    labels, is_core, confidence = found.labels, found.is_core, found.confidence
+    compared = (
+        without_camera(features, cameras_of(corpus, ids)) if task.without_camera else features
+    )
+    found = pseudo_label(compared, sample_ids=ids, **task.options)
+    is_core, confidence = found.is_core, found.confidence
     before = None if task.previous is None else read_labels(task.previous)
-    condition = check(labels)
+    words: dict[str, Any] = {
+        "where": f"{task.scenario}/{task.group}",
+        "eps": task.options["eps"],
+        "k1": task.options["k1"],
+    }
+    earlier = None if before is None else before["label"].to_numpy()
+    labels, condition = keep_or_stop(found.labels, earlier, **words)
     warning = ""
-    if condition is not Condition.OK:
-        where = f"{task.scenario}/{task.group}"
-        reason = describe(condition, where=where, **_eps_k1(task.options))
-        if before is None:
-            raise LabelError(reason)
-        labels = before["label"].to_numpy()
+    if before is not None and condition is not Condition.OK:
         is_core = before["is_core"].to_numpy(zero_copy_only=False)
         confidence = before["confidence"].to_numpy()
-        warning = f"{reason} The labels of the round before are kept."
+        warning = f"{describe(condition, **words)} The labels of the round before are kept."
     table = pa.table(
         {
             "sample_id": ids,
@@ -70,7 +75,7 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     )
     out = task.out.clear()
     (out / "labels.parquet").write_table(table)
-    (out / "centroids.npy").write_bytes(_npy(cluster_means(features, labels)))
+    (out / "centroids.npy").write_array(cluster_means(features, labels))
     (out / "parameters.json").write_json(found.parameters)
     sizes = np.bincount(labels[labels >= 0])
     facts = {
@@ -80,7 +85,7 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
         "clusters": len(sizes),
         "outlier_share": float(np.mean(labels < 0)),
         "largest_share": float(sizes.max() / len(ids)) if len(sizes) else 0.0,
-        "agreement": None if before is None else agreement(labels, before["label"].to_numpy()),
+        "agreement": None if earlier is None else agreement(labels, earlier),
         "condition": condition.value,
         "warning": warning,
     }
@@ -108,6 +113,13 @@ def train_ids(corpus: Corpus, scenario: str, group: int) -> np.ndarray:
     return np.asarray(index["sample_id"].to_numpy()[mask], np.int64)
 
 
+def cameras_of(corpus: Corpus, ids: np.ndarray) -> np.ndarray:
+    """The camera of each image, int32 [len(ids)]."""
+    index = corpus.index(["sample_id", "camera"])
+    rows = np.searchsorted(index["sample_id"].to_numpy(), ids)
+    return np.asarray(index["camera"].to_numpy()[rows])
+
+
 def read_labels(step: Place) -> pa.Table:
     """A label step's table, in order of sample_id."""
     return (step / "labels.parquet").read_table()
@@ -115,19 +127,9 @@ def read_labels(step: Place) -> pa.Table:
 
 def read_centroids(step: Place) -> np.ndarray:
     """A label step's cluster centroids [K, D] float32."""
-    return np.asarray(np.load(io.BytesIO((step / "centroids.npy").read_bytes())), np.float32)
+    return np.asarray((step / "centroids.npy").read_array(), np.float32)
 
 
 def features_digest(features: np.ndarray) -> bytes:
     """The centroids a step hands on follow the features, so its digest must too."""
     return digest_of(np.ascontiguousarray(features).tobytes()).encode()
-
-
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _eps_k1(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {"eps": options["eps"], "k1": options["k1"]}

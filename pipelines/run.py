@@ -1,4 +1,4 @@
-"""`itkm run`: rounds of extract -> label -> train, then the finished encoder's labels."""
+"""`itkm run`: the rounds of Stage I and Stage III, then the finished encoder's labels."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import CorpusError
 from pipelines.config import RunConfig
 from pipelines.dag import Kind, Round, plan_rounds
-from pipelines.engine import RunContext, run_round
+from pipelines.engine import run_round
 from pipelines.label import read_labels
 from pipelines.runs import RunFolder, open_run
+from pipelines.scenarios import narrow
+from pipelines.steps import RunContext
 from pipelines.storage import Place
 from pipelines.tables import gain_table, print_round, print_step
 from pipelines.telemetry import ProgressDisplay, Telemetry
@@ -25,15 +27,25 @@ def rounds_of(config: RunConfig, corpus: Corpus) -> list[Round]:
     """The DAG of this configuration on this corpus.
 
     Raises:
+        ConfigError: `only` names a scenario that the corpus has not.
         CorpusError: the corpus has no training images.
     """
+    corpus = narrow(corpus, config.only)
     groups = corpus.groups("train")
     if not groups:
         raise CorpusError(f"the corpus at {corpus.root} has no images with split train")
     evaluate = None
     if corpus.has_identities:
         evaluate = "every" if config.evaluate_every_round else "ends"
-    return plan_rounds(groups, config.rounds, evaluate=evaluate)
+    return plan_rounds(
+        groups,
+        config.homogeneous_rounds,
+        config.heterogeneous_rounds,
+        text=config.needs_text,
+        matching=config.needs_matches,
+        moving_text=config.components.dru,
+        evaluate=evaluate,
+    )
 
 
 def run_pipeline(config: RunConfig, corpus_path: str, out: str, console: Console) -> RunFolder:
@@ -42,7 +54,7 @@ def run_pipeline(config: RunConfig, corpus_path: str, out: str, console: Console
     Leaves pseudo_labels.parquet (sample_id, scenario, group, label, is_core, confidence) and the last
     round's checkpoint in the run folder, and prints the table of gains.
     """
-    corpus = Corpus.open(corpus_path)
+    corpus = narrow(Corpus.open(corpus_path), config.only)
     rounds = rounds_of(config, corpus)
     identity = {"corpus": corpus.digest, **config.identity()}
     run = open_run(

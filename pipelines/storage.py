@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
@@ -70,6 +73,12 @@ class Place:
         fs.create_dir(path, recursive=True)
         return self
 
+    def remove(self) -> None:
+        """Delete this file, if there is one."""
+        if self.exists():
+            fs, path = self.resolve()
+            fs.delete_file(path)
+
     def read_bytes(self) -> bytes:
         fs, path = self.resolve()
         try:
@@ -103,6 +112,25 @@ class Place:
 
     def write_json(self, value: Any) -> None:
         self.write_bytes(json.dumps(value, indent=1, sort_keys=True).encode() + b"\n")
+
+    def read_array(self) -> np.ndarray:
+        """A .npy file; never one of Python objects."""
+        return np.asarray(np.load(io.BytesIO(self.read_bytes()), allow_pickle=False))
+
+    def write_array(self, array: np.ndarray) -> None:
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        self.write_bytes(buffer.getvalue())
+
+    def read_arrays(self) -> dict[str, np.ndarray]:
+        """A .npz file's arrays by name."""
+        with np.load(io.BytesIO(self.read_bytes()), allow_pickle=False) as file:
+            return dict(file)
+
+    def write_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        buffer = io.BytesIO()
+        np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
+        self.write_bytes(buffer.getvalue())
 
     def read_table(self, **options: Any) -> pa.Table:
         fs, path = self.resolve()

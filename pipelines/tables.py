@@ -23,7 +23,7 @@ def print_step(console: Console, step: Step, manifest: Manifest, reused: bool) -
 
 def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
     match step.kind:
-        case Kind.EXTRACT:
+        case Kind.EXTRACT | Kind.FROZEN:
             return f"{facts['images']:,} images, {facts['actors']} encoders"
         case Kind.LABEL:
             agreement = facts["agreement"]
@@ -32,12 +32,15 @@ def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
                 f"{facts['clusters']:,} clusters, outliers {100 * facts['outlier_share']:.1f} %, "
                 f"largest {100 * facts['largest_share']:.1f} %{moved}"
             )
+        case Kind.PROMPTS:
+            before, after = facts["scenario_cosine_before"], facts["scenario_cosine"]
+            apart = f"between-scenario cosine {before:.2f} -> {after:.2f}, " if before else ""
+            share = 100 * facts["own_prompt_share"]
+            return f"{facts['prompts']:,} prompts, own nearest {share:.0f} %, {apart}{_of_training(facts)}"
+        case Kind.MATCH:
+            return _of_match(facts)
         case Kind.TRAIN:
-            return (
-                f"loss {facts['first_loss']:.3f} -> {facts['loss']:.3f}, "
-                f"{facts['images_per_second']:,.0f} images/s, "
-                f"{facts['start_seconds']:.1f} s to start the workers"
-            )
+            return _of_training(facts)
         case Kind.EVALUATE:
             rows = facts["retrieval"]
             scores = [
@@ -47,8 +50,52 @@ def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
             return "mAP " + ", ".join(scores) if rows else "no query and gallery images"
 
 
+def _of_training(facts: Mapping[str, Any]) -> str:
+    if facts["loss"] is None:  # cut off behind its last step: nothing was left to do
+        return "no step was left"
+    return (
+        f"loss {facts['first_loss']:.3f} -> {facts['loss']:.3f}, "
+        f"{facts['images_per_second']:,.0f} images/s, "
+        f"{facts['start_seconds']:.1f} s to start the workers"
+    )
+
+
+def _of_match(facts: Mapping[str, Any]) -> str:
+    parts = ["texts updated"] if facts["text"] else []
+    clusters, instances = facts.get("clusters"), facts.get("instances")
+    if clusters is not None:
+        parts.append(f"{clusters['num_pairs']:,} matched, {clusters['num_reliable']:,} reliable")
+        if clusters["mutual_share"] is not None:
+            parts.append(f"{100 * clusters['mutual_share']:.0f} % mutual best")
+        if clusters["image_text_agreement"] is not None:
+            parts.append(f"image/text agreement {100 * clusters['image_text_agreement']:.0f} %")
+    if instances is not None:
+        images = sum(side["num_images"] for side in instances)
+        positives = sum(side["num_images"] * (side["mean_size"] or 0.0) for side in instances)
+        parts.append(f"{positives / max(images, 1):.1f} instance positives an image")
+    return ", ".join(parts)
+
+
+def _matches_right(evaluation: Mapping[str, Any]) -> str:
+    """How right a round's matches are, a scenario after the other; empty where none were scored."""
+    parts = []
+    for scenario, scores in evaluation.get("matches", {}).items():
+        words = []
+        if "clusters" in scores:
+            found = scores["clusters"]
+            words.append(
+                f"{percent(found['accuracy'])} (reliable {percent(found['reliable_accuracy'])})"
+            )
+        if "instances" in scores:
+            precisions = [percent(side["image_precision"]) for side in scores["instances"]]
+            words.append(f"instances {'/'.join(precisions)}")
+        if words:
+            parts.append(f"{scenario} {' '.join(words)}")
+    return "matches right " + ", ".join(parts) if parts else ""
+
+
 def print_round(console: Console, each: Round, manifests: Mapping[str, Manifest]) -> None:
-    """The round in one line: clusters, outliers, largest cluster, agreement, loss, seconds."""
+    """The round in one line: clusters, outliers, largest cluster, agreement, loss, matches, seconds."""
     labels = [manifests[step.name].facts for step in each.of(Kind.LABEL)]
     images = sum(facts["images"] for facts in labels)
     share = sum(facts["outlier_share"] * facts["images"] for facts in labels) / max(images, 1)
@@ -61,7 +108,11 @@ def print_round(console: Console, each: Round, manifests: Mapping[str, Manifest]
     if agreements:
         parts.append(f"agreement (AMI) {sum(agreements) / len(agreements):.3f}")
     for step in each.of(Kind.TRAIN):
-        parts.append(f"loss {manifests[step.name].facts['loss']:.3f}")
+        loss = manifests[step.name].facts["loss"]
+        parts += [] if loss is None else [f"loss {loss:.3f}"]
+    for step in each.of(Kind.EVALUATE):
+        right = _matches_right(manifests[step.name].facts)
+        parts += [right] if right else []
     seconds: dict[str, float] = {}
     for step in each.steps:
         longest = seconds.get(step.kind.value, 0.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -28,6 +29,10 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Adjusted mutual information with the round before, at most 1",
         ("scenario", "group"),
     ),
+    "itkm_mutual_match_share": (
+        "Share of the smaller group's clusters that are mutual best with their match, 0 to 1",
+        ("scenario",),
+    ),
     "itkm_loss": ("Training loss of the newest step, nats", ("term",)),
     "itkm_images_per_second": ("Images handled a second", ("step",)),
     "itkm_step_seconds": ("Seconds a finished step took", ("step",)),
@@ -42,8 +47,19 @@ class _Board:
             name: Gauge(name, description=text, tag_keys=tags)
             for name, (text, tags) in GAUGES.items()
         }
-        self.step, self.done, self.first, self.total, self.note = "", 0, 0, 0, ""
-        self.since = time.monotonic()
+        self.running: Counter[str] = Counter()
+        self.begin("", 0)
+
+    def enter(self, step: str) -> None:
+        self.running[step] += 1
+        if not self.step:
+            self.begin(step, 0)
+
+    def leave(self, step: str) -> None:
+        """The last of several steps of one name takes the line with it; another that runs gets it."""
+        self.running[step] -= 1
+        if self.running[step] <= 0 and self.step == step:
+            self.begin(next((name for name, count in self.running.items() if count > 0), ""), 0)
 
     def begin(self, step: str, total: int) -> None:
         self.step, self.done, self.first, self.total, self.note = step, 0, 0, total, ""
@@ -78,6 +94,16 @@ class Telemetry:
         here = ray.get_runtime_context().get_node_id()
         board = ray.remote(num_cpus=0, label_selector={"ray.io/node-id": here})(_Board)
         return cls(board.options(name=None).remote())
+
+    def enter(self, step: str) -> None:
+        """A step starts; it says more of itself by `begin` with the same name."""
+        if self.actor is not None:
+            self.actor.enter.remote(step)
+
+    def leave(self, step: str) -> None:
+        """A step that entered has ended: its line goes away."""
+        if self.actor is not None:
+            self.actor.leave.remote(step)
 
     def begin(self, step: str, total: int) -> None:
         if self.actor is not None:

@@ -1,9 +1,11 @@
-"""A round's training as a Ray Train job: Stage I on all (scenario, group) pairs at once."""
+"""Training as Ray Train jobs: Stage I and III, a round at a time, on all (scenario, group) pairs at once."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from itkm_core.corpus.schema import Corpus
@@ -13,9 +15,10 @@ from pipelines.encoders import WEIGHTS, EncoderSource
 from pipelines.runs import digest_of
 from pipelines.storage import Place
 from pipelines.telemetry import Telemetry
-from pipelines.train_worker import CHECKPOINT, FACTS, TrainTask, train_loop
+from pipelines.train_worker import CHECKPOINT, TrainTask, train_loop
+from pipelines.workers import FACTS, FAULT, STATE, Loop, WorkerTask
 
-# Ray Train keeps its own bookkeeping and mid-round checkpoints in this folder of the step.
+# Ray Train keeps its own bookkeeping and mid-stage checkpoints in this folder of the step.
 _GROUP = "ray_train"
 
 
@@ -29,10 +32,44 @@ def train_round(
     previous: Place | None,
     out: Place,
     telemetry: Telemetry,
+    heterogeneous: bool = False,
+    features: Place | None = None,
+    matches: Mapping[str, Place] | None = None,
+    prompts: Place | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """Train round `number` (from 1) and leave `out`/checkpoint. Returns its digest and facts.
 
-    A round cut off in the middle goes on from its last mid-round checkpoint.
+    previous: checkpoint of the round before, where that was of the same stage. heterogeneous: Stage III,
+    which reads this round's features, the match steps by scenario and, where there are texts, the prompts
+    step. A round cut off in the middle goes on from its last mid-round checkpoint.
+
+    Raises:
+        TrainingError: a loss that is not finite, or workers lost more often than `max_failures`.
+    """
+    task = TrainTask(
+        config=config,
+        scenarios=corpus.scenarios,
+        number=number,
+        labels=labels,
+        out=out,
+        telemetry=telemetry,
+        corpus_root=corpus.root,
+        source=source,
+        previous=previous,
+        heterogeneous=heterogeneous,
+        features=features,
+        matches=dict(matches or {}),
+        prompts=prompts,
+    )
+    facts = run_workers(train_loop, task, last_good="The last good one is of the round before.")
+    return digest_of((out / CHECKPOINT / WEIGHTS).read_bytes()), facts
+
+
+def run_workers(loop: Loop, task: WorkerTask, *, last_good: str) -> dict[str, Any]:
+    """Run `loop` in the workers of a Ray Train job, to its end. Returns the facts that rank 0 left.
+
+    A job of the same step that was cut off goes on from its last checkpoint, which Ray Train finds under
+    the same name. last_good: what to say of a checkpoint where the job itself has none.
 
     Raises:
         TrainingError: a loss that is not finite, or workers lost more often than `max_failures`.
@@ -41,23 +78,12 @@ def train_round(
     import ray.train
     from ray.train.torch import TorchTrainer
 
+    config, out = task.config, task.out
     workers, per_worker, threads = plan_workers(config, ray.cluster_resources())
     use_gpu = per_worker.get("GPU", 0) > 0
-    task = TrainTask(
-        config=config,
-        corpus_root=corpus.root,
-        source=source,
-        number=number,
-        labels=labels,
-        previous=previous,
-        out=out,
-        threads=threads,
-        telemetry=telemetry,
-        asked=time.time(),
-    )
     trainer = TorchTrainer(
-        train_loop,
-        train_loop_config={"task": task},
+        loop,
+        train_loop_config={"task": replace(task, threads=threads, asked=time.time())},
         scaling_config=ray.train.ScalingConfig(
             num_workers=workers, use_gpu=use_gpu, resources_per_worker=per_worker
         ),
@@ -69,13 +95,16 @@ def train_round(
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
         ),
     )
+    (out / FAULT).remove()
     try:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
-        raise _explain(error, out) from error
+        raise _explain(error, out, last_good) from error
+    if (out / FAULT).exists():
+        words = (out / FAULT).read_json()["error"]
+        raise TrainingError(f"{words}. {_last_good(out) or last_good}")
     facts = (out / FACTS).read_json()
-    digest = digest_of((out / CHECKPOINT / WEIGHTS).read_bytes())
-    return digest, {**facts, "workers": workers, "threads": threads, "gpu": use_gpu}
+    return {**facts, "workers": workers, "threads": threads, "gpu": use_gpu}
 
 
 def plan_workers(
@@ -93,20 +122,18 @@ def plan_workers(
     return workers, each, threads
 
 
-def _explain(error: Exception, out: Place) -> ItkmError:
+def _explain(error: Exception, out: Place, last_good: str) -> ItkmError:
     """A user's line for what ended the training, naming the last good checkpoint."""
     failures = getattr(error, "worker_failures", {})
     for failure in failures.values():
         cause: BaseException | None = failure
         while cause is not None:
             if isinstance(cause, ItkmError):
-                return TrainingError(f"{cause} {_last_good(out)}")
+                return TrainingError(f"{cause}. {_last_good(out) or last_good}")
             cause = getattr(cause, "cause", None) or cause.__cause__
-    return TrainingError(f"training failed: {error} {_last_good(out)}")
+    return TrainingError(f"training failed: {error} {_last_good(out) or last_good}")
 
 
 def _last_good(out: Place) -> str:
-    states = (out / _GROUP).files(WEIGHTS)
-    if states:
-        return f"The last good checkpoint is {os.path.dirname(states[-1])}."
-    return "The last good checkpoint is the one of the round before."
+    states = (out / _GROUP).files(f"/{STATE}")
+    return f"The last good checkpoint is {os.path.dirname(states[-1])}." if states else ""

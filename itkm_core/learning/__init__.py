@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from itkm_core.learning.text_update import (
         cluster_text,
         instance_text,
+        majority_text,
+        text_cluster,
         update_instance_text,
     )
     from itkm_core.learning.trainer import StepResult
@@ -50,10 +52,12 @@ __all__ = [
     "cluster_nce",
     "cluster_text",
     "instance_text",
+    "majority_text",
     "match_nce",
     "offline_text",
     "prompt_accuracy",
     "scenario_cosine",
+    "text_cluster",
     "update_instance_text",
 ]
 
@@ -74,7 +78,13 @@ _HOMES = {
     "prompt_learner": ("PromptLearner", "offline_text"),
     "prompts": ("PromptStepResult", "StageTwo"),
     "terms": ("Positives",),
-    "text_update": ("cluster_text", "instance_text", "update_instance_text"),
+    "text_update": (
+        "cluster_text",
+        "instance_text",
+        "majority_text",
+        "text_cluster",
+        "update_instance_text",
+    ),
     "trainer": ("StepResult",),
 }
 

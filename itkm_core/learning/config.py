@@ -53,6 +53,12 @@ class HeterogeneousConfig(BaseModel):
     max_negatives: int = Field(
         8192, ge=1, description="rows of the opposite bank an image is contrasted with"
     )
+    lr: float | None = Field(
+        None, gt=0, description="learning rate after warm-up; null: that of Stage I"
+    )
+    steps_per_round: int | None = Field(
+        None, ge=1, description="optimizer steps in every round; null: those of Stage I"
+    )
 
 
 class MatchConfig(BaseModel):
@@ -66,11 +72,17 @@ class MatchConfig(BaseModel):
     quantile: float = Field(
         0.2, ge=0, le=1, description="q: matches below this quantile of affinity are not reliable"
     )
+    mutual_only: bool = Field(
+        False, description="reliable matches are also each other's best; docs/method.md"
+    )
     dense_limit: int = Field(
         5000, ge=1, description="from this many clusters on a side: sparse candidates"
     )
     candidates: int = Field(50, ge=1, description="nearest opposite clusters that are candidates")
     k: int = Field(20, ge=1, description="nearest opposite images, in image and in text space")
+    instance_text: bool = Field(
+        True, description="an image's positives must be neighbours in text space too"
+    )
     num_hard: int = Field(
         128, ge=1, description="nearest opposite images kept as negatives of an image, large banks"
     )
@@ -90,11 +102,12 @@ class PromptConfig(BaseModel):
     temperature: float | None = Field(
         0.1, gt=0, description="of image-text losses; null: what the CLIP was trained to"
     )
-    separation: bool = Field(True, description="keep the texts of different scenarios apart")
     separation_margin: float = Field(
         0.2, ge=-1, le=1, description="m, cosine below which texts are far enough apart"
     )
-    separation_weight: float = Field(1.0, ge=0, description="weight of the separation loss")
+    separation_weight: float = Field(
+        1.0, ge=0, description="of keeping the texts of different scenarios apart; 0: absent"
+    )
     clusters_per_group: int = Field(16, ge=1, description="P, clusters of each (scenario, group)")
     images_per_cluster: int = Field(4, ge=1, description="Q, images of each cluster")
     steps: int = Field(400, ge=1, description="optimizer steps of the stage")

@@ -90,7 +90,7 @@ class StageTwo:
         self.optimizer = RowAdam(learner.tokens, weight_decay=config.weight_decay)
         trained = learner.encoder.logit_scale
         self.scale = trained if config.temperature is None else 1 / config.temperature
-        self.margin = config.separation_margin if config.separation else None
+        self.margin = config.separation_margin if config.separation_weight else None
 
     def step(self, image_vectors: Tensor, plan: BatchPlan) -> PromptStepResult:
         """One optimizer step on a planned global batch.

@@ -18,8 +18,8 @@ _SIMILARITIES_AT_ONCE = 2**25
 _ROWS_AT_ONCE = 65_536  # bounds the float64 copy while texts are summed
 
 
-def instance_text(images: Floats, labels: Ints, texts: Floats) -> Floats:
-    """The instance-level text t_i: that of the image's cluster; an outlier's is the nearest. [ours]
+def text_cluster(images: Floats, labels: Ints, texts: Floats) -> Ints:
+    """Whose text an image has: its cluster's; an outlier the nearest one. [ours]
 
     Args:
         images: u [N, D], vectors of the frozen CLIP.
@@ -27,7 +27,7 @@ def instance_text(images: Floats, labels: Ints, texts: Floats) -> Floats:
         texts: T^0 [K, D], offline text representations of the same (scenario, group).
 
     Returns:
-        t [N, D]. Among texts equally near an outlier takes the one with the lowest number.
+        int64 [N], rows of T^0. Among texts equally near an outlier takes the one of lowest number.
 
     Raises:
         FeatureError: shapes that do not belong together.
@@ -45,7 +45,16 @@ def instance_text(images: Floats, labels: Ints, texts: Floats) -> Floats:
     for start in range(0, len(outliers), at_once):
         rows = outliers[start : start + at_once]
         chosen[rows] = (images[rows] @ texts.T).argmax(axis=1)
-    return texts[chosen].astype(np.float32, copy=False)
+    return chosen
+
+
+def instance_text(images: Floats, labels: Ints, texts: Floats) -> Floats:
+    """The instance-level text t_i: that of `text_cluster`, whose arguments and errors these are.
+
+    Returns:
+        t [N, D].
+    """
+    return texts[text_cluster(images, labels, texts)].astype(np.float32, copy=False)
 
 
 def cluster_text(instance_texts: Floats, labels: Ints) -> Floats:
@@ -64,11 +73,7 @@ def cluster_text(instance_texts: Floats, labels: Ints) -> Floats:
     """
     _check(instance_texts, labels, None)
     sizes = np.bincount(labels[labels >= 0])
-    if (sizes == 0).any():
-        raise LabelError(
-            f"cluster {int(np.argmin(sizes))} has no image although cluster {len(sizes) - 1} "
-            "exists: expected cluster numbers without gaps"
-        )
+    _check_gaps(sizes)
     sums = np.zeros((len(sizes), instance_texts.shape[1]))
     for start in range(0, len(labels), _ROWS_AT_ONCE):
         part = labels[start : start + _ROWS_AT_ONCE]
@@ -78,6 +83,44 @@ def cluster_text(instance_texts: Floats, labels: Ints) -> Floats:
         )
         sums += member @ instance_texts[start + kept].astype(np.float64)
     return _unit(sums)
+
+
+def majority_text(clusters: Ints, labels: Ints, texts: Floats) -> Floats:
+    """The text of new clusters where texts do not move: the one most of a cluster's images have. [ours]
+
+    What is used in the place of `cluster_text` with DRU switched off.
+
+    Args:
+        clusters: int64 [N], `text_cluster` of the images: rows of `texts`.
+        labels: int64 [N], of this round; outliers are left out.
+        texts: T^0 [K_0, D].
+
+    Returns:
+        T [K, D]. Of texts that equally many have, the one with the lowest number.
+
+    Raises:
+        FeatureError: not one cluster per label.
+        LabelError: cluster numbers with gaps, or beyond the texts.
+    """
+    if clusters.shape != labels.shape or labels.ndim != 1:
+        raise FeatureError(
+            f"{clusters.shape} clusters with labels {labels.shape}: expected [N] both"
+        )
+    if len(clusters) and not 0 <= clusters.min() <= clusters.max() < len(texts):
+        raise LabelError(
+            f"clusters {clusters.min()} to {clusters.max()} and texts of {len(texts)} clusters: both "
+            "must come from the same labels"
+        )
+    kept = labels >= 0
+    sizes = np.bincount(labels[kept])
+    _check_gaps(sizes)
+    votes, counts = np.unique(
+        labels[kept] * max(len(texts), 1) + clusters[kept], return_counts=True
+    )
+    label, text = np.divmod(votes, max(len(texts), 1))
+    order = np.lexsort((text, -counts, label))
+    first = np.searchsorted(label[order], np.arange(len(sizes)))
+    return texts[text[order][first]].astype(np.float32)
 
 
 def update_instance_text(
@@ -112,6 +155,14 @@ def _unit(rows: NDArray[np.floating]) -> Floats:
     """Rows of unit norm; one that is zero, as opposite texts make it, stays zero."""
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return (rows / np.maximum(norms, 1e-12)).astype(np.float32)
+
+
+def _check_gaps(sizes: Ints) -> None:
+    if (sizes == 0).any():
+        raise LabelError(
+            f"cluster {int(np.argmin(sizes))} has no image although cluster {len(sizes) - 1} "
+            "exists: expected cluster numbers without gaps"
+        )
 
 
 def _check(rows: Floats, labels: Ints, texts: Floats | None) -> None:

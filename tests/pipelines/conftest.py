@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+# pytest's importlib mode leaves sys.path alone, and some tests share a made problem.
+sys.path.append(str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ def test_every_recipe_loads(recipe: str) -> None:
 
 
 def test_overrides_reach_nested_keys() -> None:
-    config = load_config("tiny", ["labels.eps=0.45", "rounds=7", "homogeneous.lr=1e-4"])
-    assert (config.labels.eps, config.rounds, config.homogeneous.lr) == (0.45, 7, 1e-4)
+    config = load_config("tiny", ["labels.eps=0.45", "homogeneous_rounds=7", "homogeneous.lr=1e-4"])
+    assert (config.labels.eps, config.homogeneous_rounds, config.homogeneous.lr) == (0.45, 7, 1e-4)
 
 
 def test_a_scenario_overrides_only_what_it_names() -> None:
@@ -29,8 +29,9 @@ def test_a_scenario_overrides_only_what_it_names() -> None:
         ("labels.epsilon=0.5", "labels.epsilon"),
         ("labels.eps=1.5", "labels.eps"),
         ("labels.eps", "key.sub=value"),
-        ("rounds=0", "rounds"),
-        ("rounds.deep=1", "not a section"),
+        ("homogeneous_rounds=0", "homogeneous_rounds"),
+        ("rounds=3", "rounds"),
+        ("homogeneous_rounds.deep=1", "not a section"),
         ("labels.k2=40", "above k1"),
         ("labels.scenarios.uvi.k1=2", "labels.scenarios.uvi"),
     ],
@@ -38,6 +39,69 @@ def test_a_scenario_overrides_only_what_it_names() -> None:
 def test_a_wrong_override_is_named(override: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load_config("tiny", [override])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "text", "matches"),
+    [
+        ([], True, True),
+        (["heterogeneous_rounds=0"], False, False),
+        (["components.text_guidance=false"], True, True),
+        (["components.text_guidance=false", "matching.image_weight=1"], True, True),
+        (
+            [
+                "components.text_guidance=false",
+                "matching.image_weight=1",
+                "matching.instance_text=false",
+            ],
+            False,
+            True,
+        ),
+        (["components.text_guidance=false", "components.chm=false"], True, True),
+        (["components.chm=false", "components.ihm=false"], True, False),
+        (
+            [
+                "components.chm=false",
+                "components.ihm=false",
+                "components.text_guidance=false",
+            ],
+            False,
+            False,
+        ),
+        (["heterogeneous.chm_weight=0", "heterogeneous.ihm_weight=0"], True, False),
+        (
+            [
+                "heterogeneous.text_weight=0",
+                "components.ihm=false",
+                "matching.image_weight=1",
+            ],
+            False,
+            True,
+        ),
+    ],
+)
+def test_stage_two_and_matching_are_there_where_something_reads_them(
+    overrides: list[str], text: bool, matches: bool
+) -> None:
+    config = load_config("tiny", overrides)
+    assert (config.needs_text, config.needs_matches) == (text, matches)
+
+
+def test_stage_three_has_its_own_rate_and_steps_or_those_of_stage_one() -> None:
+    same = load_config("tiny")
+    assert same.training(heterogeneous=True) == same.homogeneous
+    own = load_config("tiny", ["heterogeneous.lr=1e-6", "heterogeneous.steps_per_round=3"])
+    third = own.training(heterogeneous=True)
+    assert (third.lr, third.steps_per_round) == (1e-6, 3)
+    assert third.temperature == own.homogeneous.temperature
+    assert own.training(heterogeneous=False) == own.homogeneous
+
+
+def test_the_separation_loss_is_a_component() -> None:
+    assert load_config("tiny").prompting().separation_weight == 1.0
+    off = load_config("tiny", ["components.separation_loss=false"])
+    assert off.prompting().separation_weight == 0.0
+    assert off.prompting().lr == off.prompts.lr
 
 
 def test_an_unknown_recipe_lists_the_known_ones() -> None:

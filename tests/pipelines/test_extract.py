@@ -87,7 +87,7 @@ def test_only_the_wanted_splits_are_encoded_and_old_files_are_gone(
 
 def test_blocks_hold_every_wanted_row_once_and_about_as_many_bytes_as_asked(corpus: Corpus) -> None:
     shards = pa.table({"shard": corpus.shard_paths()})
-    blocks = list(read_shards(shards, ("train", "gallery"), 2**14))
+    blocks = list(read_shards(shards, ("train", "gallery"), 2**14, corpus.scenarios))
     ids = np.concatenate([block["sample_id"].to_numpy() for block in blocks])
     index = corpus.index(["sample_id", "split"])
     split = index["split"].to_numpy(zero_copy_only=False)

@@ -159,7 +159,7 @@ def cosine(stage: StageTwo) -> float:
 def test_prompts_learn_whose_they_are_and_scenarios_part() -> None:
     fresh = problem.make_stage(problem.make_config())
     apart, losses = learn(separation_weight=5.0)
-    together, _ = learn(separation=False)
+    together, _ = learn(separation_weight=0.0)
     assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
     assert accuracy(fresh) < 0.6
     assert accuracy(apart) > 0.9
@@ -168,7 +168,7 @@ def test_prompts_learn_whose_they_are_and_scenarios_part() -> None:
 
 
 def test_separation_is_absent_where_it_is_off_or_there_is_one_scenario() -> None:
-    stage, vectors, plan = make(separation=False)
+    stage, vectors, plan = make(separation_weight=0.0)
     assert set(stage.step(vectors, plan).losses) == {"image_to_text", "text_to_image"}
     stage, vectors, plan = make()
     assert "separation" in stage.step(vectors, plan).losses

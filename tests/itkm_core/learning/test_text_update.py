@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from itkm_core.errors import ConfigError, FeatureError, ItkmError, LabelError
 from itkm_core.learning import text_update
-from itkm_core.learning.text_update import cluster_text, instance_text, update_instance_text
+from itkm_core.learning.text_update import (
+    cluster_text,
+    instance_text,
+    majority_text,
+    text_cluster,
+    update_instance_text,
+)
 
 NOISE = np.full(5, -1)
 
@@ -40,6 +46,31 @@ def test_instance_text(monkeypatch: pytest.MonkeyPatch, similarities: int) -> No
         np.testing.assert_array_equal(found[i], texts[label])
     assert len(set(nearest)) > 1
     assert found.dtype == np.float32
+
+
+def test_the_text_cluster_is_whose_text_an_image_has() -> None:
+    u, labels, texts = unit(30, 0), some_labels(30, 4), unit(4, 1)
+    owners = text_cluster(u, labels, texts)
+    np.testing.assert_array_equal(texts[owners], instance_text(u, labels, texts))
+    np.testing.assert_array_equal(owners[labels >= 0], labels[labels >= 0])
+
+
+@pytest.mark.parametrize("clusters", [1, 3, 9])
+def test_majority_text(clusters: int) -> None:
+    rng = np.random.default_rng(clusters)
+    owners, labels, texts = rng.integers(0, 5, 60), some_labels(60, clusters), unit(5, 1)
+    found = majority_text(owners, labels, texts)
+    for cluster in range(clusters):
+        votes = [owners[i] for i in range(60) if labels[i] == cluster]
+        best = max(range(5), key=lambda text: (votes.count(text), -text))
+        np.testing.assert_array_equal(found[cluster], texts[best])
+    assert found.dtype == np.float32
+    assert found.shape == (clusters, 6)
+
+
+def test_of_texts_that_equally_many_have_the_majority_is_the_first() -> None:
+    owners, labels, texts = np.array([3, 1, 1, 3, 2]), np.array([0, 0, 0, 0, -1]), unit(4, 1)
+    np.testing.assert_array_equal(majority_text(owners, labels, texts), texts[1:2])
 
 
 def test_equally_near_texts_give_the_first() -> None:
@@ -88,6 +119,7 @@ def test_all_noise() -> None:
     none = cluster_text(t, NOISE)
     assert none.shape == (0, 6)
     np.testing.assert_array_equal(update_instance_text(t, none, NOISE), t)
+    assert majority_text(np.zeros(5, np.int64), NOISE, texts).shape == (0, 6)
 
 
 def test_no_image_and_one_cluster() -> None:
@@ -115,6 +147,13 @@ def test_texts_that_cancel_leave_no_direction_and_no_nan() -> None:
         ),
         (LabelError, "without gaps", lambda: cluster_text(unit(2, 0), np.array([0, 2]))),
         (FeatureError, "expected", lambda: cluster_text(unit(2, 0), NOISE)),
+        (FeatureError, "expected", lambda: majority_text(np.array([0]), NOISE, unit(2, 1))),
+        (LabelError, "same labels", lambda: majority_text(NOISE + 3, NOISE, unit(2, 1))),
+        (
+            LabelError,
+            "without gaps",
+            lambda: majority_text(np.array([0, 0]), np.array([0, 2]), unit(2, 1)),
+        ),
         (FeatureError, "expected", lambda: instance_text(unit(5, 0), NOISE, unit(2, 1)[:, :3])),
         (
             ConfigError,

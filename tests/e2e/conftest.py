@@ -1,0 +1,106 @@
+"""The command line in processes of its own, and one small corpus and one whole run for all tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ITKM = [sys.executable, "-m", "pipelines.cli"]
+SMALL = [
+    "only=[ucc, uvi]",
+    "homogeneous_rounds=1",
+    "heterogeneous_rounds=1",
+    "homogeneous.steps_per_round=6",
+    "homogeneous.clusters_per_group=4",
+    "homogeneous.lr=1e-4",
+    "prompts.steps=10",
+    "prompts.clusters_per_group=4",
+    "compute.checkpoint_every=2",
+    "evaluate_every_round=false",
+    "extract_precision=fp32",  # bf16 makes steps of 1e-3 of what two workers sum up differently
+]
+
+
+@dataclass(frozen=True)
+class Itkm:
+    """The command in an environment of its own, so that no token, cache or cluster of the user's takes part."""
+
+    environment: dict[str, str]
+    corpus: Path
+
+    def done(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*ITKM, *arguments],
+            env=self.environment,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=400,
+        )
+
+    def ok(self, *arguments: str) -> str:
+        """What the command says, of which nothing is said when it does not end well."""
+        done = self.done(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def run(self, out: Path, *overrides: str) -> list[str]:
+        """Arguments of a small run."""
+        return ["run", "--corpus", str(self.corpus), "--out", str(out), *SMALL, *overrides]
+
+    def killed(self, out: Path, moment: str, *overrides: str, seconds: float = 300) -> None:
+        """Start a small run and kill its driver as soon as a file that matches `moment` is in `out`."""
+        process = subprocess.Popen(
+            [*ITKM, *self.run(out, *overrides)],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + seconds
+        while not any(out.glob(moment)):
+            assert process.poll() is None, f"the run ended before {moment} came"
+            assert time.monotonic() < deadline, f"{moment} did not come"
+            time.sleep(0.02)
+        process.kill()
+        process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def itkm(tmp_path_factory: pytest.TempPathFactory) -> Itkm:
+    """The command, with a corpus of 16 people and 4 pictures a person and group."""
+    base = tmp_path_factory.mktemp("e2e")
+    kept = {k: v for k, v in os.environ.items() if k not in ("RAY_ADDRESS", "ITKM_CACHE")}
+    (base / "home").mkdir()
+    environment = {**kept, "HOME": str(base / "home"), "RAY_AUTH_MODE": "token"}
+    made = Itkm(environment, base / "corpus")
+    made.ok("synth", "--people", "16", "--images", "4", "--out", str(base / "people"))
+    made.ok("ingest", "--as", "synthetic", str(base / "people"), "--out", str(made.corpus))
+    return made
+
+
+@pytest.fixture(scope="session")
+def whole(itkm: Itkm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run from beginning to end, by one training worker."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    itkm.ok(*itkm.run(out))
+    return out
+
+
+@pytest.fixture(scope="session")
+def facts() -> Callable[[Path, str], dict[str, object]]:
+    """facts(run, step) -> what the step's manifest says."""
+    import json
+
+    def read(run: Path, step: str) -> dict[str, object]:
+        found: dict[str, object] = json.loads((run / step / "manifest.json").read_text())["facts"]
+        return found
+
+    return read
