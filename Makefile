@@ -11,7 +11,7 @@ DEMO   ?= demo
 .PHONY: demo test lint types unit clean
 
 demo: $(READY)
-	$(BIN)/itkm synth --people 50 --test-people 30 --images 6 --out $(DEMO)/people
+	$(BIN)/itkm synth --people 100 --test-people 50 --images 4 --out $(DEMO)/people
 	$(BIN)/itkm ingest --as synthetic $(DEMO)/people --out $(DEMO)/corpus
 	$(BIN)/itkm run --corpus $(DEMO)/corpus --out $(DEMO)/run
 

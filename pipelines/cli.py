@@ -23,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console()
+INTERRUPTED = "interrupted; the same command continues from the last complete step"
 
 Recipe = Annotated[
     str, typer.Option(help=f"One of {', '.join(recipe_names())}, or a YAML file of your own.")
@@ -184,9 +185,6 @@ def ablate(
     full (with dru: the recipe as it is). Then without-PART, the full method less one part, and
     single-scenario, the full method on one scenario a run. All have the same number of rounds.
     """
-    # After Ctrl-C the threads of broken runs go on for a moment; Ray would start anew for them.
-    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
-
     from pipelines.ablate import open_study, report, run_study
     from pipelines.ablate_plot import require_plot
     from pipelines.session import ray_session
@@ -199,7 +197,13 @@ def ablate(
     console.print(f"{len(study.keys)} runs, {kept} of them finished and kept", highlight=False)
     if waiting:
         with ray_session(console):
-            run_study(study, console, at_once=at_once)
+            try:
+                run_study(study, console, at_once=at_once)
+            except KeyboardInterrupt:
+                # The runs' threads cannot be stopped, and Ray crashes or starts anew when it is shut
+                # down under them. A driver that is gone ends its local Ray, or its work on a cluster.
+                Console(stderr=True).print(INTERRUPTED)
+                os._exit(130)
     report(study, console, plot=plot)
 
 
@@ -238,7 +242,7 @@ def main(argv: list[str] | None = None) -> None:
         errors.print(f"[red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         code = 2
     except (KeyboardInterrupt, typer.Abort):
-        errors.print("interrupted; the same command continues from the last complete step")
+        errors.print(INTERRUPTED)
         code = 130
     except Exception as error:  # noqa: BLE001 - the last stop of a fault
         explain = getattr(error, "format_message", None)  # a wrong option, in the words of click

@@ -42,10 +42,13 @@ def ray_session(console: Console) -> Iterator[None]:
                 logging_level=logging.ERROR,
                 object_store_memory=_object_store_bytes(),
             )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise StorageError(
-            f"cannot connect to {where}: {error}. Check RAY_ADDRESS, or unset it to start a local Ray"
-        ) from error
+    except Exception as error:  # Ray raises a bare one where its dashboard does not come up in time
+        advice = (
+            "Check RAY_ADDRESS, or unset it to start a local Ray"
+            if address
+            else "A machine with all cores busy can be too slow for Ray's own time limits; try again"
+        )
+        raise StorageError(f"cannot connect to {where}: {error}. {advice}") from error
     if context.dashboard_url:
         console.print(
             f"Ray dashboard: http://{context.dashboard_url} (asks for the token that "

@@ -116,7 +116,9 @@ def test_the_blocked_import_is_refused(blocked):
     assert "blocked import" in import_all([blocked], {blocked})["failed"][blocked]
 
 
-@pytest.mark.parametrize("room", ["itkm_core.clustering", "itkm_core.evaluation"])
+@pytest.mark.parametrize(
+    "room", ["itkm_core.clustering", "itkm_core.evaluation", "itkm_core.matching"]
+)
 def test_light_rooms_import_no_model_library(room):
     result = import_all([room], PIPELINE_SIDE)
     assert not result["failed"]

@@ -148,7 +148,9 @@ def test_the_terminals_table_fits_eighty_columns(result: Result) -> None:
     assert {len(line) for line in lines} == {len(head)}
     console = Console(file=io.StringIO(), width=80)
     console.print(as_rich(result, "ablation"))
-    assert "44.0 ± 2.8 │  +9.5 ± 3.5" in console.file.getvalue()
+    shown = console.file.getvalue()
+    for cell in ("44.0 ± 2.8", "+9.5 ± 3.5", "70.0 ± 14.1", "2/3, 1 failed"):
+        assert cell in shown
 
 
 def test_nothing_at_all_is_a_table_too(plan: Plan) -> None:
