@@ -30,7 +30,7 @@ Recipe = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(help="Changes to the recipe, such as labels.eps=0.5 only=[uvi]."),
+    typer.Argument(help="Changes to the recipe, such as labels.eps=0.5 only=\\[uvi]."),
 ]
 
 

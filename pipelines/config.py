@@ -76,6 +76,9 @@ class ComputeConfig(Section):
     num_workers: int | None = Field(default=None, ge=1)  # training; None: one per GPU, else one
     num_extractors: int | None = Field(default=None, ge=1)  # None: one per GPU, else one per CPU
     gpus_per_worker: float | None = Field(default=None, ge=0)  # None: 1 where the cluster has any
+    cluster_share: float = Field(
+        default=1.0, gt=0, le=1
+    )  # of the CPUs and GPUs, for runs side by side
     extract_batch: int = Field(default=128, ge=1)
     checkpoint_every: int = Field(default=200, ge=1)  # steps
     max_failures: int = Field(default=2, ge=0)  # worker losses survived in one round's training

@@ -31,6 +31,7 @@ from itkm_core.corpus.transforms import to_tensor
 from itkm_core.errors import FeatureError
 from pipelines.config import RunConfig
 from pipelines.encoders import EncoderSource, autocast
+from pipelines.shares import usable
 from pipelines.storage import Place
 from pipelines.telemetry import Meter, Telemetry
 
@@ -155,7 +156,8 @@ def extract(
     import ray
     import ray.data
 
-    plan = plan_extractors(config, ray.cluster_resources())
+    resources = usable(ray.cluster_resources(), config.compute.cluster_share)
+    plan = plan_extractors(config, resources)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.target_max_block_size = block_bytes(corpus, plan["actors"])

@@ -13,6 +13,7 @@ from itkm_core.errors import ItkmError, TrainingError
 from pipelines.config import RunConfig
 from pipelines.encoders import WEIGHTS, EncoderSource
 from pipelines.runs import digest_of
+from pipelines.shares import usable
 from pipelines.storage import Place
 from pipelines.telemetry import Telemetry
 from pipelines.train_worker import CHECKPOINT, TrainTask, train_loop
@@ -79,7 +80,8 @@ def run_workers(loop: Loop, task: WorkerTask, *, last_good: str) -> dict[str, An
     from ray.train.torch import TorchTrainer
 
     config, out = task.config, task.out
-    workers, per_worker, threads = plan_workers(config, ray.cluster_resources())
+    resources = usable(ray.cluster_resources(), config.compute.cluster_share)
+    workers, per_worker, threads = plan_workers(config, resources)
     use_gpu = per_worker.get("GPU", 0) > 0
     trainer = TorchTrainer(
         loop,
