@@ -33,7 +33,7 @@ def test_a_scenario_overrides_only_what_it_names() -> None:
         ("rounds=3", "rounds"),
         ("homogeneous_rounds.deep=1", "not a section"),
         ("labels.k2=40", "above k1"),
-        ("labels.scenarios.uvi.k1=2", "labels.scenarios.uvi"),
+        ("labels.scenarios.uvi.k1=1", "labels.scenarios.uvi"),
     ],
 )
 def test_a_wrong_override_is_named(override: str, said: str) -> None:
