@@ -242,7 +242,6 @@ def main(argv: list[str] | None = None) -> None:
         errors.print(f"[red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         code = 2
     except (KeyboardInterrupt, typer.Abort):
-        errors.print(INTERRUPTED)
         code = 130
     except Exception as error:  # noqa: BLE001 - the last stop of a fault
         explain = getattr(error, "format_message", None)  # a wrong option, in the words of click
@@ -253,6 +252,8 @@ def main(argv: list[str] | None = None) -> None:
             traceback.print_exc()
             errors.print("[red]fault[/] this is not a mistake of yours; please report the above")
             code = 1
+    if code == 130:  # also what typer makes of Ctrl-C, without a word
+        errors.print(INTERRUPTED)
     sys.stdout.flush()
     sys.stderr.flush()
     if code:
