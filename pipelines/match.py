@@ -101,6 +101,7 @@ def match_scenario(task: MatchTask) -> tuple[str, dict[str, Any]]:
                 second.features,
                 *text,
                 k=options.k,
+                mutual_only=options.instance_mutual_only,
                 num_hard=options.num_hard if max(sizes) > task.max_negatives else 0,
             )
             kept = [sizes[1 - group] > task.max_negatives for group in (0, 1)]

@@ -83,6 +83,9 @@ class MatchConfig(BaseModel):
     instance_text: bool = Field(
         True, description="an image's positives must be neighbours in text space too"
     )
+    instance_mutual_only: bool = Field(
+        False, description="positives are in each other's sets; docs/method.md"
+    )
     num_hard: int = Field(
         128, ge=1, description="nearest opposite images kept as negatives of an image, large banks"
     )

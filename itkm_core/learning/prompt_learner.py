@@ -16,6 +16,7 @@ from torch import Tensor
 
 from itkm_core.errors import LabelError
 from itkm_core.learning.config import PromptConfig
+from itkm_core.learning.precision import forward_in
 from itkm_core.learning.prompt_template import PromptTemplate
 from itkm_core.model.clip import LoadedClip
 from itkm_core.model.text_encoder import TextEncoder
@@ -101,8 +102,7 @@ def offline_text(
     Returns:
         For each block float32 [K_block, D], unit rows, row c for cluster c.
     """
-    device = learner.encoder.device.type
-    with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+    with forward_in(precision, learner.encoder.device):
         parts = [learner.encode(part).cpu() for part in learner.tokens.split(at_once)]
     texts = torch.cat(parts).numpy()
     return [texts[start:stop] for start, stop in pairwise(learner.offsets.tolist())]

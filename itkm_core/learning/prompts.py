@@ -20,6 +20,7 @@ from itkm_core.errors import TrainingError
 from itkm_core.learning import distributed
 from itkm_core.learning.config import PromptConfig
 from itkm_core.learning.optimizer import learning_rate
+from itkm_core.learning.precision import forward_in
 from itkm_core.learning.prompt_batch import BatchClusters, prompt_losses
 from itkm_core.learning.prompt_health import prompt_accuracy, scenario_cosine
 from itkm_core.learning.prompt_learner import PromptLearner, offline_text
@@ -114,9 +115,7 @@ class StageTwo:
         rows = torch.from_numpy(clusters.rows).to(self.device)
 
         tokens = self.learner.tokens[rows[own]].requires_grad_()
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"
-        ):
+        with forward_in(self.config.precision, self.device):
             own_texts = self.learner.encode(tokens)
         # Every worker computes the whole loss, which is cheap, and goes back through its own texts.
         texts = distributed.gather_rows(own_texts, shares).requires_grad_()

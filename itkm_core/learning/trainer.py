@@ -22,6 +22,7 @@ from itkm_core.errors import TrainingError
 from itkm_core.learning import distributed
 from itkm_core.learning.config import HomogeneousConfig
 from itkm_core.learning.optimizer import learning_rate, make_optimizer
+from itkm_core.learning.precision import forward_in
 from itkm_core.learning.terms import Term
 
 _OWN_STATE = ("global_step", "optimizer")
@@ -189,9 +190,7 @@ class Trainer:
         for start, stop in pairwise(parts):
             rows = mine.rows(start, stop)
             with distributed.without_gradient_sync(self.model, stop < len(mine)):
-                with torch.autocast(
-                    self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"
-                ):
+                with forward_in(self.config.precision, self.device):
                     output = self.model(
                         images[start:stop].to(self.device, non_blocking=True),
                         torch.from_numpy(rows.groups),

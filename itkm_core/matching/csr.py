@@ -51,5 +51,18 @@ def csr_of_mask(lists: IntArray, keep: npt.NDArray[np.bool_]) -> Csr:
     return Csr(_pointer(keep.sum(axis=1)), lists[keep])
 
 
+def mutual_entries(first: Csr, second: Csr) -> tuple[Csr, Csr]:
+    """Of lists that point at each other's rows, the entries that are in both directions, in their order."""
+    width = max(len(first.indptr), len(second.indptr))
+    there = first.rows * width + first.indices
+    back = second.indices.astype(np.int64) * width + second.rows
+    return _entries(first, np.isin(there, back)), _entries(second, np.isin(back, there))
+
+
+def _entries(lists: Csr, keep: npt.NDArray[np.bool_]) -> Csr:
+    sizes = np.bincount(lists.rows[keep], minlength=len(lists.indptr) - 1)
+    return Csr(_pointer(sizes), lists.indices[keep])
+
+
 def _pointer(sizes: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)

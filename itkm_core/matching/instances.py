@@ -29,7 +29,7 @@ from itkm_core.clustering.features import unit_rows
 from itkm_core.clustering.similarity import listed_cosines
 from itkm_core.errors import ConfigError, FeatureError
 from itkm_core.matching.clusters import check_columns
-from itkm_core.matching.csr import Csr, csr_of_mask, empty_csr
+from itkm_core.matching.csr import Csr, csr_of_mask, empty_csr, mutual_entries
 
 TEXT_STEP = 1e-5
 """Text cosines are compared in whole multiples of this. [ours]"""
@@ -71,6 +71,7 @@ def match_instances(
     text_1: Any = None,
     *,
     k: int = 20,
+    mutual_only: bool = False,
     num_hard: int = 0,
     backend: str = "auto",
     num_threads: int | None = None,
@@ -80,6 +81,7 @@ def match_instances(
     `features_g` [N_g, D] (v of this round) and `text_g` [N_g, D'] (t of each image): unit rows; both texts or
     neither. Without text the image space decides alone: every image has k positives.
     `k`: at least 1 [ours: 20]; where the opposite group has fewer images, all of them are in the lists.
+    `mutual_only`: j stays in P_i only where i is in P_j. [ours]
     `num_hard`: nearest opposite images to return for use as negatives; 0: none.
     `backend`, `num_threads`: as in `clustering.nearest`; the result depends on neither.
 
@@ -100,6 +102,8 @@ def match_instances(
     texts = _texts(features, text_0, text_1)
     found = [_match_side(side, features, texts, k, num_hard, backend, threads) for side in (0, 1)]
     (positives_0, hard_0), (positives_1, hard_1) = found
+    if mutual_only:
+        positives_0, positives_1 = mutual_entries(positives_0, positives_1)
     return InstanceMatches(positives_0, positives_1, hard_0, hard_1)
 
 

@@ -49,6 +49,20 @@ def test_sets_are_the_twins_where_all_tie(make, twin, as_lists, seed, num_0, num
     check(match_instances(f0, f1, *texts, k=k), twin, as_lists, f0, f1, *texts, k)
 
 
+@pytest.mark.parametrize("k", [1, 4, 20])
+@pytest.mark.parametrize("text", [True, False])
+def test_mutual_sets_are_those_both_sides_agree_on(make, twin, as_lists, k, text):
+    f0, f1, t0, t1 = scene(make, 70, 50, 7, 0)
+    t0, t1 = (t0, t1) if text else (None, None)
+    found = match_instances(f0, f1, t0, t1, k=k, mutual_only=True)
+    sets_0, sets_1 = twin.positives(f0, f1, t0, t1, k), twin.positives(f1, f0, t1, t0, k)
+    wanted_0 = [[j for j in row if i in sets_1[j]] for i, row in enumerate(sets_0)]
+    wanted_1 = [[i for i in row if j in sets_0[i]] for j, row in enumerate(sets_1)]
+    assert as_lists(found.positives_0) == wanted_0
+    assert as_lists(found.positives_1) == wanted_1
+    assert 0 < sum(map(len, wanted_0)) < sum(map(len, sets_0))
+
+
 def test_texts_that_are_all_different(make, twin, as_lists):
     vectors = [*scene(make, 60, 45, 9, 1)[:2], make.rows(60, 8, 2), make.rows(45, 8, 3)]
     check(match_instances(*vectors, k=15), twin, as_lists, *vectors, 15)
