@@ -143,6 +143,11 @@ class RunConfig(Section):
         )
 
     @property
+    def compares_frozen(self) -> bool:
+        """Whether the frozen CLIP's images have a say in which clusters match."""
+        return self.matches_clusters and self.matching.frozen_weight > 0
+
+    @property
     def needs_matches(self) -> bool:
         """Whether the two groups of a scenario are matched."""
         return self.heterogeneous_rounds > 0 and (self.matches_clusters or self.matches_instances)

@@ -62,16 +62,19 @@ def plan_rounds(
     text: bool = True,
     matching: bool = True,
     moving_text: bool = True,
+    frozen: bool = False,
     evaluate: str | None = "every",
 ) -> list[Round]:
     """The DAG of a run: rounds of Stage I, then of Stage III, and a last one that only labels.
 
     groups: the (scenario, group) pairs with training images. text: Stage II before the first round of
     Stage III, and texts in all of them; moving_text: they follow the labels from round to round (DRU).
-    matching: the two groups of a scenario are matched, where it has two. evaluate: "every" round, "ends"
+    matching: the two groups of a scenario are matched, where it has two; frozen: with a look at the frozen
+    CLIP's features, which Stage II reads in any case. evaluate: "every" round, "ends"
     (before training and after it), or None where the corpus knows no identities.
     """
     planned: list[Round] = []
+    pretrained: Step | None = None  # the frozen CLIP's features
     learnt: Step | None = None  # the prompts
     for number in range(1, homogeneous + heterogeneous + 2):
         stage = _stage(number, homogeneous, heterogeneous)
@@ -83,13 +86,17 @@ def plan_rounds(
         steps = [extract, *labels]
         matches: list[Step] = []
         if stage is Stage.HETEROGENEOUS:
+            if (text or frozen) and pretrained is None:
+                pretrained = Step(f"{folder}/frozen", "frozen", Kind.FROZEN, ())
+                steps.append(pretrained)
             if text and learnt is None:
-                frozen = Step(f"{folder}/frozen", "frozen", Kind.FROZEN, ())
-                needs = (*_names(labels), frozen.name)
+                assert pretrained is not None
+                needs = (*_names(labels), pretrained.name)
                 learnt = Step(f"{folder}/prompts", "prompts", Kind.PROMPTS, needs)
-                steps += [frozen, learnt]
+                steps.append(learnt)
+            read = [extract, pretrained] if frozen and pretrained else [extract]
             matches = [
-                _match(folder, scenario, extract, labels, learnt, before if moving_text else None)
+                _match(folder, scenario, read, labels, learnt, before if moving_text else None)
                 for scenario in dict.fromkeys(scenario for scenario, _ in groups)
                 if text or (matching and sum(name == scenario for name, _ in groups) > 1)
             ]
@@ -136,7 +143,7 @@ def _label(folder: str, block: tuple[str, int], extract: Step, before: Round | N
 def _match(
     folder: str,
     scenario: str,
-    extract: Step,
+    features: Sequence[Step],
     labels: Sequence[Step],
     learnt: Step | None,
     before: Round | None,
@@ -150,7 +157,7 @@ def _match(
         f"{folder}/match/{quote(scenario, safe='')}",
         f"match[{scenario}]",
         Kind.MATCH,
-        (extract.name, *own, *texts),
+        (*_names(features), *own, *texts),
         scenario,
     )
 

@@ -39,9 +39,9 @@ class MatchTask:
     max_negatives: int  # hard negatives are kept only where the opposite group has more images
     texts: Mapping[int, Texts] | None  # of each group, from before this round's labels
     rho: float | None  # None: texts do not move (DRU is off)
-    without_camera: str | None = (
-        None  # the corpus that knows the cameras; None: features as they are
-    )
+    # the corpus that knows the cameras; None: features as they are
+    without_camera: str | None = None
+    frozen: Place | None = None  # the frozen CLIP's features; None: of no weight in clusters
 
 
 @dataclass(frozen=True)
@@ -112,15 +112,27 @@ def match_scenario(task: MatchTask) -> tuple[str, dict[str, Any]]:
 
 def _side(task: MatchTask, group: int) -> _Side:
     from itkm_core.clustering.cameras import without_camera
+    from itkm_core.matching import joined_rows
 
     table = read_labels(task.labels[group])
     ids, labels = table["sample_id"].to_numpy(), table["label"].to_numpy()
-    centroids, features = read_centroids(task.labels[group]), np.zeros((len(ids), 0), np.float32)
+
+    def compared(place: Place) -> np.ndarray:
+        features = read_features(place, ids, scenario=task.scenario, group=group)
+        if task.without_camera is None:
+            return features
+        return without_camera(features, cameras_of(Corpus.open(task.without_camera), ids))
+
+    features = np.zeros((len(ids), 0), np.float32)
     if task.instances or task.without_camera is not None:
-        features = read_features(task.features, ids, scenario=task.scenario, group=group)
+        features = compared(task.features)
     if task.without_camera is not None:
-        features = without_camera(features, cameras_of(Corpus.open(task.without_camera), ids))
         centroids = cluster_means(features, labels)
+    else:
+        centroids = read_centroids(task.labels[group])
+    if task.frozen is not None:
+        before = cluster_means(compared(task.frozen), labels)
+        centroids = joined_rows(centroids, before, 1 - task.options.frozen_weight)
     texts = None
     if task.texts is not None:
         texts = task.texts[group].moved(labels, task.rho)

@@ -44,6 +44,7 @@ def rounds_of(config: RunConfig, corpus: Corpus) -> list[Round]:
         text=config.needs_text,
         matching=config.needs_matches,
         moving_text=config.components.dru,
+        frozen=config.compares_frozen,
         evaluate=evaluate,
     )
 

@@ -153,9 +153,11 @@ def _match(context: RunContext, rounds: Sequence[Round], number: int, step: Step
         if label.scenario == step.scenario
     }
     kinds = {other.name: other.kind for one in rounds for other in one.steps}
-    texts = None
+    texts = frozen = None
     for need in step.needs:
         where = context.run.step(need)
+        if kinds[need] is Kind.FROZEN:
+            frozen = where / "features"
         if kinds[need] is Kind.PROMPTS:
             texts = {group: Texts(where, block_name(step.scenario, group)) for group in labels}
         elif kinds[need] is Kind.MATCH:
@@ -173,6 +175,7 @@ def _match(context: RunContext, rounds: Sequence[Round], number: int, step: Step
         texts=texts,
         rho=config.text_update.rho if config.components.dru else None,
         without_camera=context.corpus.root if config.without_camera else None,
+        frozen=frozen,
     )
     digest, facts = _remote(match_scenario, step, task)
     share = facts.get("clusters", {}).get("mutual_share")

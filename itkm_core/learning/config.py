@@ -69,6 +69,12 @@ class MatchConfig(BaseModel):
     image_weight: float = Field(
         0.5, ge=0, le=1, description="beta: share of images in a cluster affinity, the rest is text"
     )
+    frozen_weight: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the frozen CLIP in a cluster's images; docs/method.md",
+    )
     quantile: float = Field(
         0.2, ge=0, le=1, description="q: matches below this quantile of affinity are not reliable"
     )

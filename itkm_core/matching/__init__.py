@@ -6,7 +6,7 @@ from itkm_core.matching.accuracy import (
     cluster_accuracy,
     instance_precision,
 )
-from itkm_core.matching.clusters import ClusterMatches, match_clusters
+from itkm_core.matching.clusters import ClusterMatches, joined_rows, match_clusters
 from itkm_core.matching.csr import Csr
 from itkm_core.matching.health import (
     ClusterHealth,
@@ -30,6 +30,7 @@ __all__ = [
     "cluster_health",
     "instance_health",
     "instance_precision",
+    "joined_rows",
     "match_agreement",
     "match_clusters",
     "match_instances",

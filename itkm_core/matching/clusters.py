@@ -139,12 +139,18 @@ def _joined(
                 f"side {side} has {len(texts[side])} texts for {len(images[side])} centroids; "
                 "expected one a cluster"
             )
-    image_scale, text_scale = np.float32(image_weight**0.5), np.float32((1 - image_weight) ** 0.5)
-    joined = [
-        np.concatenate([image_scale * image, text_scale * text], axis=1)
-        for image, text in zip(images, texts, strict=True)
-    ]
-    return joined[0], joined[1]
+    return (
+        joined_rows(images[0], texts[0], image_weight),
+        joined_rows(images[1], texts[1], image_weight),
+    )
+
+
+def joined_rows(
+    first: npt.NDArray[np.float32], second: npt.NDArray[np.float32], share: float
+) -> npt.NDArray[np.float32]:
+    """Rows [K, D + D'] whose cosine is share cos(first) + (1 - share) cos(second); unit rows [K, D] and [K, D']."""
+    scales = np.float32(share**0.5), np.float32((1 - share) ** 0.5)
+    return np.concatenate([scales[0] * first, scales[1] * second], axis=1)
 
 
 def check_columns(rows_0: npt.NDArray[Any], rows_1: npt.NDArray[Any], what: str) -> None:

@@ -72,6 +72,9 @@ class Made:
         )
         part = f"scenario=day%2Fnight/group={group}/split=train"
         (self.base / "features" / part / "from-0.parquet").write_table(stored)
+        before = pa.FixedSizeListArray.from_arrays(self.frozen[group][order].ravel(), 8)
+        stored = stored.set_column(1, "feature", before)
+        (self.base / "frozen" / part / "from-0.parquet").write_table(stored)
         owners = text_cluster(self.frozen[group], self.first[group], self.offline[group])
         block = block_name(SCENARIO, group)
         prompts = self.base / "prompts"

@@ -79,6 +79,14 @@ def test_a_match_needs_its_scenarios_labels_the_features_and_the_text_of_before(
     }
 
 
+@pytest.mark.parametrize("text", [True, False])
+def test_matches_may_look_at_the_frozen_clip_in_every_round(text: bool) -> None:
+    rounds = plan_rounds(GROUPS, 1, 2, text=text, frozen=True)
+    (frozen,) = [step for each in rounds for step in each.of(Kind.FROZEN)]
+    for each in rounds[1:3]:
+        assert frozen.name in only(each, Kind.MATCH, "ucc").needs
+
+
 def test_texts_that_stay_are_always_those_of_stage_two() -> None:
     _, _, fourth, _ = plan_rounds(GROUPS, 1, 2, moving_text=False)
     needs = only(fourth, Kind.MATCH, "ucc").needs

@@ -96,6 +96,18 @@ def test_matches_may_be_of_features_without_their_camera_and_mutual_alone(
         np.testing.assert_array_equal(found, expected)
 
 
+def test_clusters_may_be_compared_by_the_frozen_clip_too(made: Made) -> None:
+    options = MatchConfig(frozen_weight=0.3)
+    match_scenario(made.task(options=options, frozen=made.base / "frozen"))
+    texts = made.moved(0)[0], made.moved(1)[0]
+    frozen = [cluster_means(made.frozen[group], made.labels[group]) for group in (0, 1)]
+    images = 0.7 * made.centroids(0) @ made.centroids(1).T + 0.3 * frozen[0] @ frozen[1].T
+    affinity = 0.5 * images + 0.5 * texts[0] @ texts[1].T
+    kept = read_clusters(made.base / "match")
+    assert kept is not None
+    np.testing.assert_allclose(kept.affinity, affinity[tuple(kept.pairs.T)], atol=1e-6)
+
+
 def test_the_next_round_moves_the_texts_of_this_one(made: Made) -> None:
     match_scenario(made.task())
     before = {group: made.moved(group)[1] for group in (0, 1)}
