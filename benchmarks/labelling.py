@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 PARAMETERS = {"k1": 30, "k2": 6, "eps": 0.6, "min_samples": 4}
-VARIANTS = ("sparse faiss", "sparse torch", "dense")
+VARIANTS = ("sparse faiss-flat", "sparse torch", "dense")
 
 
 def made_features(num: int, dimension: int, images: int, noise: float) -> np.ndarray:

@@ -3,16 +3,23 @@
 from itkm_core.clustering.agreement import agreement
 from itkm_core.clustering.guards import Condition, check, describe, keep_or_stop
 from itkm_core.clustering.neighbors import Neighbors, nearest
+from itkm_core.clustering.plateau import Choice, choose_eps
 from itkm_core.clustering.pseudo_labels import PseudoLabels, pseudo_label
+from itkm_core.clustering.sweep import Sweep, SweepPoint, sweep
 
 __all__ = [
+    "Choice",
     "Condition",
     "Neighbors",
     "PseudoLabels",
+    "Sweep",
+    "SweepPoint",
     "agreement",
     "check",
+    "choose_eps",
     "describe",
     "keep_or_stop",
     "nearest",
     "pseudo_label",
+    "sweep",
 ]

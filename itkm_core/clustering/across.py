@@ -27,7 +27,6 @@ def nearest_across(
     range.
     """
     threads = thread_count(num_threads)
-    chosen = resolve_backend(backend)
     asking, rows = unit_rows(queries), unit_rows(features)
     if asking.shape[1] != rows.shape[1]:
         raise FeatureError(
@@ -39,6 +38,7 @@ def nearest_across(
     if len(rows) >= 2**31:
         raise ConfigError(f"{len(rows)} rows; expected fewer than 2^31 in one group")
     groups, asked = group_equal_rows(rows), group_equal_rows(asking)
+    chosen = resolve_backend(backend, len(groups.first))
     indices = np.empty((len(asking), k), np.int32)
     similarities = np.empty((len(asking), k), np.float32)
     if not len(asking):
@@ -50,7 +50,8 @@ def nearest_across(
 
     def fill(start: int, stop: int) -> None:
         expand(
-            *lists,
+            lists.indices,
+            lists.exact,
             asked.group,
             groups.start,
             groups.members,
@@ -62,4 +63,4 @@ def nearest_across(
         )
 
     map_blocks(fill, len(asking), BLOCK_ROWS, threads)
-    return Neighbors(indices, similarities, chosen)
+    return Neighbors(indices, similarities, chosen, lists.recall)

@@ -1,18 +1,21 @@
-"""The k nearest images of every image, exact, in one order whatever searched for them.
+"""The k nearest images of every image, in one order whatever searched for them.
 
 Suffixes: N images, U distinct rows, k neighbours, W candidates.
 
-A float32 search proposes k + 8 candidates a row. Their float64 cosines (`similarity.py`) decide the order. A row
-whose k-th cosine does not clear the worst candidate's score by the search's rounding bound could have missed a
-neighbour or a tie; such rows are searched again in float64 over all rows. So faiss and torch return the same
-arrays. Equal rows are searched once: a thousand copies of one image tie at the top of each other's lists, and
-the order among them is by row. [ours]
+The exact backends propose k + 8 candidates a row by a float32 search. Their float64 cosines (`similarity.py`) decide
+the order. A row whose k-th cosine does not clear the worst candidate's score by the search's rounding bound could
+have missed a neighbour or a tie; such rows are searched again in float64 over all rows. So faiss and torch return
+the same arrays. Equal rows are searched once: a thousand copies of one image tie at the top of each other's lists,
+and the order among them is by row. [ours]
+
+The approximate backend looks at as many lists of an inverted file as a sample of the rows needs for the recall asked
+for; what it finds is in the same order, by the same cosines. [ours]
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +23,12 @@ import numpy.typing as npt
 from itkm_core.clustering.compiled import Array, kernel, map_blocks, thread_count
 from itkm_core.clustering.duplicates import group_equal_rows
 from itkm_core.clustering.features import unit_rows
-from itkm_core.clustering.search import BLOCK_BYTES, resolve_backend, search
+from itkm_core.clustering.inverted import (
+    make_inverted_file,
+    probes_for,
+    search_inverted_file,
+)
+from itkm_core.clustering.search import BLOCK_BYTES, Backend, resolve_backend, search
 from itkm_core.clustering.similarity import (
     cosines_to,
     float32_error,
@@ -35,7 +43,18 @@ MARGIN = 8
 
 BLOCK_ROWS = 1024
 
-Lists = tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]
+RECALL = 0.99
+"""Share of the exact neighbours that the approximate backend finds of a sample of the rows. [ours]"""
+
+RECALL_SAMPLE = 1024
+
+
+class Lists(NamedTuple):
+    """Of Q queries: rows int32 [Q, k] and float64 cosines [Q, k], and the share of the exact ones among them."""
+
+    indices: npt.NDArray[np.int32]
+    exact: npt.NDArray[np.float64]
+    recall: float
 
 
 @dataclass(frozen=True)
@@ -44,41 +63,52 @@ class Neighbors:
 
     Column 0 is the image itself, also where other images equal it (`nearest_across`, whose rows are those of
     another set, has no such column). The others are sorted by (cosine down, row up); the order is that of the
-    float64 cosines, which `similarities` holds rounded.
+    float64 cosines, which `similarities` holds rounded. `recall`: 1 of an exact backend, of the approximate
+    one as measured on a sample of the rows.
     """
 
     indices: npt.NDArray[np.int32]
     similarities: npt.NDArray[np.float32]
-    backend: Literal["faiss", "torch"]
+    backend: Backend
+    recall: float = 1.0
 
 
 def nearest(
-    features: Any, k: int, *, backend: str = "auto", num_threads: int | None = None
+    features: Any,
+    k: int,
+    *,
+    backend: str = "auto",
+    recall: float = RECALL,
+    num_threads: int | None = None,
 ) -> Neighbors:
     """The k rows nearest to each row by cosine, the row itself first and counted.
 
-    `features` [N, D] unit rows, float32 (others are converted); 1 <= k <= N. `backend`: "faiss" (exact flat
-    search), "torch" (blockwise, for where faiss is absent) or "auto"; all return the same arrays. Memory beyond
-    the features is O(N k). `num_threads`: default OMP_NUM_THREADS, else all usable cores.
+    `features` [N, D] unit rows, float32 (others are converted); 1 <= k <= N. `backend`: "faiss-flat" or "torch"
+    (exact; both return the same arrays), "ivf" (approximate, to `recall` in (0, 1]) or "auto", which chooses by the
+    number of distinct rows. Memory beyond the features is O(N k), with "ivf" and a copy of them. `num_threads`: default
+    OMP_NUM_THREADS, else all usable cores; the result does not depend on it.
 
-    Raises FeatureError for unusable rows, ConfigError for k, backend or num_threads out of range.
+    Raises FeatureError for unusable rows, ConfigError for k, backend, recall or num_threads out of range.
     """
     threads = thread_count(num_threads)
-    chosen = resolve_backend(backend)
     rows = unit_rows(features)
+    if not 0 < recall <= 1:
+        raise ConfigError(f"recall is {recall!r}; expected a share above 0 and up to 1")
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 1 <= k <= len(rows):
         raise ConfigError(f"k is {k!r}; expected an integer from 1 to the {len(rows)} rows")
     if len(rows) >= 2**31:
         raise ConfigError(f"{len(rows)} rows; expected fewer than 2^31 in one group")
     groups = group_equal_rows(rows)
+    chosen = resolve_backend(backend, len(groups.first))
     distinct = rows if len(groups.first) == len(rows) else rows[groups.first]
-    lists = distinct_lists(distinct, distinct, min(int(k), len(distinct)), chosen, threads)
+    lists = distinct_lists(distinct, distinct, min(int(k), len(distinct)), chosen, threads, recall)
     indices = np.empty((len(rows), k), np.int32)
     similarities = np.empty((len(rows), k), np.float32)
 
     def fill(start: int, stop: int) -> None:
         expand(
-            *lists,
+            lists.indices,
+            lists.exact,
             groups.group,
             groups.start,
             groups.members,
@@ -92,17 +122,20 @@ def nearest(
     map_blocks(fill, len(rows), BLOCK_ROWS, threads)
     # A row is at cosine |x|^2 from itself, which a list cut short by its duplicates no longer holds.
     similarities[:, 0] = own_cosines(distinct)[groups.group]
-    return Neighbors(indices, similarities, chosen)
+    return Neighbors(indices, similarities, chosen, lists.recall)
 
 
 def distinct_lists(
     queries: npt.NDArray[np.float32],
     rows: npt.NDArray[np.float32],
     k: int,
-    backend: Literal["faiss", "torch"],
+    backend: Backend,
     threads: int,
+    recall: float = RECALL,
 ) -> Lists:
-    """Rows [Q, k] and float64 cosines [Q, k] of the k nearest of U distinct rows, by (cosine down, row up)."""
+    """The k nearest of U distinct rows to each query, by (cosine down, row up)."""
+    if backend == "ivf":
+        return _approximate_lists(queries, rows, k, threads, recall)
     width = min(k + MARGIN, len(rows))
     indices = np.empty((len(queries), k), np.int32)
     exact = np.empty((len(queries), k), np.float64)
@@ -118,7 +151,40 @@ def distinct_lists(
         # Scores further off than float32 allows (reduced precision forced on the process) vouch for nothing.
         doubtful |= verdict[:, 1].max() > bound
         _search_again(rows, np.flatnonzero(doubtful), k, indices, exact, threads, queries)
-    return indices, exact
+    return Lists(indices, exact, 1.0)
+
+
+def _approximate_lists(
+    queries: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.float32],
+    k: int,
+    threads: int,
+    recall: float,
+) -> Lists:
+    """As `distinct_lists`, of the rows that an inverted file finds."""
+    file = make_inverted_file(rows, threads)
+    random = np.random.default_rng(len(queries))
+    chosen = random.choice(len(queries), min(RECALL_SAMPLE, len(queries)), replace=False)
+    sample = queries[np.sort(chosen)]
+    known = distinct_lists(sample, rows, k, "torch", threads).indices
+    # A row finds itself: that says nothing about its other neighbours.
+    judged = known[:, 1:] if queries is rows and k > 1 else known
+    num_probes, found = probes_for(file, sample, judged, recall)
+    indices = np.empty((len(queries), k), np.int32)
+    exact = np.empty((len(queries), k), np.float64)
+
+    def order(start: int, scores: Array, candidates: Array) -> Array:
+        short = np.flatnonzero(candidates[:, k - 1] < 0)
+        candidates[short] = 0
+        block = slice(start, start + len(scores))
+        rerank(queries, rows, candidates, scores, start, k, indices[block], exact[block])
+        return short + start
+
+    width = min(k + MARGIN, len(rows))
+    blocks = search_inverted_file(queries, file, num_probes, width, threads, order)
+    # Lists too short for k neighbours: of rows far from all others, and few.
+    _search_again(rows, np.concatenate(blocks), k, indices, exact, threads, queries)
+    return Lists(indices, exact, found)
 
 
 def _search_again(

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from itkm_core.clustering.compiled import thread_count
 from itkm_core.clustering.confidence import confidence
-from itkm_core.clustering.dbscan import dbscan
+from itkm_core.clustering.dbscan import Clustering, dbscan
 from itkm_core.clustering.features import unit_rows
-from itkm_core.clustering.jaccard import TIE_TOLERANCE, jaccard_graph
-from itkm_core.clustering.neighbors import nearest
+from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph, jaccard_graph
+from itkm_core.clustering.neighbors import RECALL, nearest
 from itkm_core.clustering.search import resolve_backend
 from itkm_core.errors import ConfigError, FeatureError
 
@@ -27,7 +27,8 @@ class PseudoLabels:
     `is_core` bool [N]: has min_samples images within eps, itself counted.
     `confidence` float32 [N] in [0, 1]: mean Jaccard similarity to the core images near it in its cluster; 0 for
     an outlier. [ours]
-    `parameters`: what was asked and, as `k1_used`, `k2_used`, `backend_used`, what was done; plain JSON values.
+    `parameters`: what was asked and, as `k1_used`, `k2_used`, `backend_used`, `recall_used`, what was done; plain JSON
+    values.
     """
 
     labels: npt.NDArray[np.int64]
@@ -45,16 +46,18 @@ def pseudo_label(
     eps: float = 0.6,
     min_samples: int = 4,
     backend: str = "auto",
+    recall: float = RECALL,
     sample_ids: npt.ArrayLike | None = None,
     num_threads: int | None = None,
 ) -> PseudoLabels:
-    """Cluster images by k-reciprocal Jaccard distance and DBSCAN, exactly, without an N x N array.
+    """Cluster images by k-reciprocal Jaccard distance and DBSCAN, without an N x N array.
 
     `features` [N, D]: rows of unit norm, float32; float16, float64 and non-contiguous arrays are converted.
     `k1`: length of the neighbour lists, the image itself counted; with N < k1 it is N (and k2 at most that),
     which warns. `k2`: list entries averaged in the query expansion; 1 switches it off.
     `eps`: Jaccard distance of neighbours, in (0, 1). `min_samples`: neighbours of a core image, itself counted.
-    `backend`: "auto", "faiss" or "torch": how candidates are found; the labels are the same.
+    `backend`, `recall`: how neighbours are found, as in `nearest`; "faiss-flat" and "torch" are exact and give the
+    same labels, "ivf" finds `recall` of the neighbours, "auto" is exact below 200,000 images.
     `sample_ids` int [N], unique: the order of images that decides ties and numbers the labels; without them it
     is the order of rows. With them, permuted rows give the same labels, bit for bit. Without them a permutation
     gives the same partition unless rows tie exactly (copies of one image beyond k1).
@@ -66,10 +69,74 @@ def pseudo_label(
     Raises ConfigError for a parameter out of range, FeatureError for rows that are not finite or not of unit
     norm, and for sample ids that are missing or repeated.
     """
-    _check_parameters(k1, k2, eps, min_samples)
+    check_eps(eps)
+    space = jaccard_space(
+        features,
+        k1=k1,
+        k2=k2,
+        max_distance=eps,
+        min_samples=min_samples,
+        backend=backend,
+        recall=recall,
+        sample_ids=sample_ids,
+        num_threads=num_threads,
+    )
+    return space.pseudo_labels(space.cluster(eps), eps)
+
+
+@dataclass(frozen=True)
+class JaccardSpace:
+    """All that does not depend on eps: made once, clustered at any eps up to the graph's `max_distance`.
+
+    `graph` is None for N = 0; its rows are in order of sample id, and `back` int [N] takes them to the order
+    of the input (None where they are the same). `parameters` are those of `PseudoLabels`, eps left out.
+    """
+
+    graph: JaccardGraph | None
+    back: npt.NDArray[np.intp] | None
+    parameters: dict[str, Any]
+
+    def cluster(self, eps: float) -> Clustering:
+        """DBSCAN at eps, in the graph's order of rows."""
+        if self.graph is None:
+            return Clustering(np.zeros(0, np.int64), np.zeros(0, bool))
+        return dbscan(self.graph, eps=eps, min_samples=self.parameters["min_samples"])
+
+    def pseudo_labels(self, clustering: Clustering, eps: float) -> PseudoLabels:
+        """What `pseudo_label` returns for this eps, bit for bit, from `cluster(eps)`."""
+        support = np.zeros(0, np.float32)
+        if self.graph is not None:
+            support = confidence(self.graph, clustering, eps=eps)
+        back = slice(None) if self.back is None else self.back
+        return PseudoLabels(
+            clustering.labels[back],
+            clustering.is_core[back],
+            support[back],
+            int(clustering.labels.max(initial=-1)) + 1,
+            {**self.parameters, "eps": float(eps)},
+        )
+
+
+def jaccard_space(
+    features: Any,
+    *,
+    k1: int = 30,
+    k2: int = 6,
+    max_distance: float,
+    min_samples: int = 4,
+    backend: str = "auto",
+    recall: float = RECALL,
+    sample_ids: npt.ArrayLike | None = None,
+    num_threads: int | None = None,
+) -> JaccardSpace:
+    """The neighbour search and the Jaccard graph up to `max_distance`, with the parameters of `pseudo_label`.
+
+    Raises as `pseudo_label` does.
+    """
+    _check_parameters(k1, k2, min_samples)
     threads = thread_count(num_threads)
-    backend_used = resolve_backend(backend)
     rows = unit_rows(features)
+    resolve_backend(backend, 0)  # a wrong name is refused before any work
     order = _order(sample_ids, len(rows))
     if order is not None:
         rows = rows[order]
@@ -77,35 +144,29 @@ def pseudo_label(
     if 0 < len(rows) < k1:
         warnings.warn(
             f"{len(rows)} images are fewer than k1 = {k1}: using k1 = {k1_used}, k2 = {k2_used}",
-            stacklevel=2,
+            stacklevel=3,
         )
     parameters = {
         "k1": int(k1),
         "k2": int(k2),
-        "eps": float(eps),
         "min_samples": int(min_samples),
         "backend": backend,
+        "recall": float(recall),
         "num_images": len(rows),
         "k1_used": int(k1_used),
         "k2_used": int(k2_used),
-        "backend_used": backend_used,
     }
     if not len(rows):
-        return PseudoLabels(
-            np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0, np.float32), 0, parameters
-        )
-    lists = nearest(rows, k1_used, backend=backend_used, num_threads=threads).indices
-    graph = jaccard_graph(rows, lists, k2=k2_used, max_distance=eps, threads=threads)
-    found = dbscan(graph, eps=eps, min_samples=min_samples)
-    support = confidence(graph, found, eps=eps)
-    back = slice(None) if order is None else np.argsort(order)
-    num_clusters = int(found.labels.max()) + 1
-    return PseudoLabels(
-        found.labels[back], found.is_core[back], support[back], num_clusters, parameters
+        return JaccardSpace(None, None, parameters)
+    near = nearest(rows, k1_used, backend=backend, recall=recall, num_threads=threads)
+    parameters |= {"backend_used": near.backend, "recall_used": near.recall}
+    graph = jaccard_graph(
+        rows, near.indices, k2=k2_used, max_distance=max_distance, threads=threads
     )
+    return JaccardSpace(graph, None if order is None else np.argsort(order), parameters)
 
 
-def _check_parameters(k1: int, k2: int, eps: float, min_samples: int) -> None:
+def _check_parameters(k1: int, k2: int, min_samples: int) -> None:
     for name, value in (("k1", k1), ("k2", k2), ("min_samples", min_samples)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise ConfigError(f"{name} is {value!r}; expected an integer of at least 1")
@@ -113,6 +174,10 @@ def _check_parameters(k1: int, k2: int, eps: float, min_samples: int) -> None:
         raise ConfigError(
             f"k2 is {k2} and k1 is {k1}; expected k2 <= k1: the query expansion averages list entries"
         )
+
+
+def check_eps(eps: float) -> None:
+    """ConfigError unless eps is a number at which not every two images are neighbours."""
     number = isinstance(eps, (int, float, np.integer, np.floating)) and not isinstance(eps, bool)
     # From 1 - 1e-6 on, every two images are neighbours.
     if not number or not 0 < eps < 1 - TIE_TOLERANCE:

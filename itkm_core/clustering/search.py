@@ -1,25 +1,34 @@
 """Float32 searches that propose neighbours; which of them are right is decided in `neighbors.py`.
 
-faiss's flat index and torch in blocks do the same arithmetic. Their scores are float32 sums in an order of
-their own, so they differ in the last bits and order near ties differently: nothing downstream uses them as
-distances.
+faiss's flat index and torch in blocks do the same arithmetic, the inverted file on fewer rows. Their scores are
+float32 sums in an order of their own, so they differ in the last bits and order near ties differently: nothing
+downstream uses them as distances.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from itkm_core.clustering.compiled import map_blocks
+from itkm_core.clustering.products import BLOCK_QUERIES, TILE_ROWS, products, writable
+from itkm_core.clustering.topk import Best
 from itkm_core.errors import ConfigError
 
-Backend = Literal["auto", "faiss", "torch"]
+Backend = Literal["faiss-flat", "torch", "ivf"]
+"""Exact with faiss, exact with torch, approximate (`inverted.py`)."""
+
+APPROXIMATE_FROM = 200_000
+"""Rows from which "auto" is "ivf": exact search costs their square. docs/labelling.md has the times. [ours]"""
+
+TORCH_FROM = 30_000
+"""Rows from which "auto" is "torch": faiss is there at once, torch takes two seconds to load and then half the time
+a row. [ours]"""
+
 BLOCK_BYTES = 64 << 20
 """Scores a block of the searches that hold whole rows of them may take. [ours]"""
 
@@ -29,30 +38,34 @@ BLOCK_ROWS = 1024
 Result = TypeVar("Result")
 
 
-def resolve_backend(backend: str) -> Literal["faiss", "torch"]:
-    """The backend to use: "auto" is faiss where it is installed, else torch (slower), which warns once.
+def resolve_backend(backend: str, num_rows: int) -> Backend:
+    """The backend to use for so many rows; "auto" chooses by their number.
 
-    Raises ConfigError for another name, and for "faiss" where it is not installed.
+    Raises ConfigError for another name, and for "faiss-flat" where faiss is not installed.
     """
-    if backend not in ("auto", "faiss", "torch"):
-        raise ConfigError(f"backend is {backend!r}; expected auto, faiss or torch")
     if backend == "torch":
         return "torch"
-    if importlib.util.find_spec("faiss") is not None:
-        return "faiss"
-    install = "install itkm[cpu] or itkm[gpu], not both"
-    if backend == "faiss":
-        raise ConfigError(f"backend is 'faiss', which is not installed: {install}, or use 'torch'")
-    warnings.warn(
-        f"faiss is not installed: searching neighbours with torch, slower; {install}", stacklevel=2
-    )
-    return "torch"
+    if backend == "ivf":
+        return "ivf"
+    if backend not in ("auto", "faiss-flat"):
+        raise ConfigError(f"backend is {backend!r}; expected auto, faiss-flat, torch or ivf")
+    installed = importlib.util.find_spec("faiss") is not None
+    if backend == "faiss-flat":
+        if not installed:
+            raise ConfigError(
+                "backend is 'faiss-flat' and faiss is not installed: install itkm[cpu] or itkm[gpu], "
+                "not both, or use 'torch'"
+            )
+        return "faiss-flat"
+    if num_rows >= APPROXIMATE_FROM:
+        return "ivf"
+    return "faiss-flat" if installed and num_rows < TORCH_FROM else "torch"
 
 
 def search(
     rows: npt.NDArray[np.float32],
     width: int,
-    backend: Literal["faiss", "torch"],
+    backend: Literal["faiss-flat", "torch"],
     num_threads: int,
     use: Callable[[int, npt.NDArray[np.float32], npt.NDArray[np.int32]], Result],
     queries: npt.NDArray[np.float32] | None = None,
@@ -63,7 +76,7 @@ def search(
     threads at once; returns what it returned, in order of the blocks. No block outlives its call.
     """
     queries = rows if queries is None else queries
-    if backend == "faiss":
+    if backend == "faiss-flat":
         return _search_faiss(queries, rows, width, num_threads, use)
     return _search_torch(queries, rows, width, num_threads, use)
 
@@ -103,30 +116,16 @@ def _search_torch(
     num_threads: int,
     use: Callable[..., Result],
 ) -> list[Result]:
-    import torch
+    """A product at a time, each small enough for a core's cache, and the best of each query kept beside them."""
+    asking, others = writable(queries), writable(rows)
 
-    block = max(1, min(BLOCK_ROWS, BLOCK_BYTES // (4 * len(rows))))
-    # torch takes a writable array only; it is read, never written.
-    all_rows, asking = (
-        torch.from_numpy(array if array.flags.writeable else array.copy())
-        for array in (rows, queries)
-    )
-    results = []
-    with torch.inference_mode(), _exact_torch(torch, num_threads):
-        for start in range(0, len(queries), block):
-            best = (asking[start : start + block] @ all_rows.T).topk(width)
-            results.append(use(start, best.values.numpy(), best.indices.to(torch.int32).numpy()))
-    return results
+    with products() as product:
 
+        def block(start: int, stop: int) -> Result:
+            best = Best(stop - start, width)
+            for first in range(0, len(others), TILE_ROWS):
+                scores = product(asking[start:stop], others[first : first + TILE_ROWS])
+                best.offer(scores, first)
+            return use(start, *best.take())
 
-@contextmanager
-def _exact_torch(torch: Any, num_threads: int) -> Iterator[None]:
-    """`num_threads` threads and full float32 products inside, the process's own settings again after."""
-    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    torch.set_num_threads(num_threads)
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_float32_matmul_precision(precision)
+        return map_blocks(block, len(asking), BLOCK_QUERIES, num_threads)

@@ -7,7 +7,7 @@ from itkm_core.clustering import neighbors, search
 from itkm_core.clustering.across import nearest_across
 from itkm_core.errors import ConfigError, FeatureError
 
-BACKENDS = ["faiss", "torch"]
+BACKENDS = ["faiss-flat", "torch"]
 
 
 def twin(queries, rows, k):

@@ -10,7 +10,7 @@ from itkm_core.clustering import neighbors, search
 from itkm_core.clustering.neighbors import nearest
 from itkm_core.errors import ConfigError, FeatureError
 
-BACKENDS = ["faiss", "torch"]
+BACKENDS = ["faiss-flat", "torch"]
 AWKWARD = [
     "random",
     "copies of every image",
@@ -177,20 +177,19 @@ def test_k_out_of_range_is_refused(make, k):
 
 
 def test_a_wrong_backend_is_refused(make):
-    with pytest.raises(ConfigError, match="auto, faiss or torch"):
+    with pytest.raises(ConfigError, match="auto, faiss-flat, torch or ivf"):
         nearest(make.people(10, 5, 8, 0.5, 3), 3, backend="annoy")
 
 
-def test_without_faiss_torch_is_used_and_says_so(make, monkeypatch):
+def test_without_faiss_torch_is_used(make, monkeypatch):
     rows = make.people(10, 5, 8, 0.5, 3)
-    expected = nearest(rows, 3, backend="faiss").indices
+    expected = nearest(rows, 3, backend="faiss-flat").indices
     monkeypatch.setattr(search.importlib.util, "find_spec", lambda name: None)
-    with pytest.warns(UserWarning, match=r"faiss is not installed.*itkm\[cpu\]"):
-        found = nearest(rows, 3)
+    found = nearest(rows, 3)
     assert found.backend == "torch"
     np.testing.assert_array_equal(found.indices, expected)
     with pytest.raises(ConfigError, match=r"itkm\[cpu\]"):
-        nearest(rows, 3, backend="faiss")
+        nearest(rows, 3, backend="faiss-flat")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -215,7 +214,7 @@ def test_the_process_keeps_its_thread_settings(make, backend):
 def test_import_and_a_faiss_search_load_no_torch():
     code = (
         "import sys, numpy as np; from itkm_core.clustering import nearest;"
-        "nearest(np.eye(3, dtype=np.float32), 2, backend='faiss');"
+        "nearest(np.eye(3, dtype=np.float32), 2, backend='faiss-flat');"
         "sys.exit('torch' in sys.modules or 'sklearn' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -61,7 +61,7 @@ def test_labels_are_the_twins(make, twin, num_people, images, dimension, noise, 
     np.testing.assert_allclose(found.confidence, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("backend", ["faiss", "torch"])
+@pytest.mark.parametrize("backend", ["faiss-flat", "torch"])
 @pytest.mark.parametrize("options", SETTINGS)
 @pytest.mark.parametrize(
     "name",
@@ -141,7 +141,7 @@ def test_with_sample_ids_permuted_rows_give_the_same_labels(make, name):
 def test_backends_and_threads_give_the_same_labels(make):
     rows = make.people(150, 10, 32, 1.1, 0)
     found = pseudo_label(rows, k1=15, num_threads=1)
-    for backend in ("faiss", "torch"):
+    for backend in ("faiss-flat", "torch"):
         for threads in (1, 2, 3):
             same(found, pseudo_label(rows, k1=15, backend=backend, num_threads=threads))
 
@@ -247,10 +247,12 @@ def test_result_types_and_parameters(make):
         "eps": 0.5,
         "min_samples": 4,
         "backend": "auto",
+        "recall": 0.99,
         "num_images": 160,
         "k1_used": 8,
         "k2_used": 3,
-        "backend_used": "faiss",
+        "backend_used": "faiss-flat",
+        "recall_used": 1.0,
     }
 
 

@@ -26,7 +26,7 @@ def check(found, twin, as_lists, f0, f1, t0, t1, k):
     assert as_lists(found.positives_1) == twin.positives(f1, f0, t1, t0, k)
 
 
-@pytest.mark.parametrize("backend", ["faiss", "torch"])
+@pytest.mark.parametrize("backend", ["faiss-flat", "torch"])
 @pytest.mark.parametrize("num_texts", [1, 2, 7, 40])
 @pytest.mark.parametrize("k", [1, 3, 20])
 def test_sets_are_the_twins(make, twin, as_lists, backend, num_texts, k):

@@ -1,0 +1,157 @@
+"""Several values of eps for the cost of little more than one: what each gives, without any identity label. [ours]
+
+The neighbour search and the Jaccard graph do not depend on eps, so both are made once, the graph up to the largest
+value. Each value then costs a DBSCAN, a silhouette and an agreement, all linear in the graph's edges or images.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from itkm_core.clustering.agreement import agreement
+from itkm_core.clustering.compiled import thread_count
+from itkm_core.clustering.dbscan import Clustering
+from itkm_core.clustering.guards import Condition, check
+from itkm_core.clustering.neighbors import RECALL
+from itkm_core.clustering.pseudo_labels import JaccardSpace, PseudoLabels, check_eps, jaccard_space
+from itkm_core.clustering.silhouette import silhouette
+from itkm_core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """What one eps gives.
+
+    `outlier_share`, `largest_share` (of the largest cluster): of all images, in [0, 1]. `silhouette`: see
+    `silhouette`, on the sweep's graph; None with fewer than two clusters. `agreement`: AMI with the labels at
+    the next larger value (outliers as clusters of their own); None at the last. `condition`: see `check`.
+    """
+
+    eps: float
+    num_clusters: int
+    outlier_share: float
+    largest_share: float
+    silhouette: float | None
+    agreement: float | None
+    condition: Condition
+
+    def summary(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "condition": self.condition.value}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """`points` in order of eps, and what makes the labels at any of them."""
+
+    points: tuple[SweepPoint, ...]
+    space: JaccardSpace
+    clusterings: tuple[Clustering, ...]
+
+    def pseudo_labels(self, index: int) -> PseudoLabels:
+        """The labels at `points[index]`: those of `pseudo_label` at that eps, bit for bit."""
+        return self.space.pseudo_labels(self.clusterings[index], self.points[index].eps)
+
+
+def sweep(
+    features: Any,
+    *,
+    eps_values: Sequence[float],
+    k1: int = 30,
+    k2: int = 6,
+    min_samples: int = 4,
+    backend: str = "auto",
+    recall: float = RECALL,
+    sample_ids: npt.ArrayLike | None = None,
+    num_threads: int | None = None,
+) -> Sweep:
+    """Label the same images at each of `eps_values` (ascending); the other arguments as in `pseudo_label`.
+
+    Raises ConfigError for values that do not ascend or are out of range, else as `pseudo_label` does.
+    """
+    check_eps_values(eps_values)
+    space = jaccard_space(
+        features,
+        k1=k1,
+        k2=k2,
+        max_distance=eps_values[-1],
+        min_samples=min_samples,
+        backend=backend,
+        recall=recall,
+        sample_ids=sample_ids,
+        num_threads=num_threads,
+    )
+    return sweep_space(space, eps_values, num_threads=num_threads)
+
+
+def sweep_space(
+    space: JaccardSpace, eps_values: Sequence[float], *, num_threads: int | None = None
+) -> Sweep:
+    """As `sweep`, from a space that reaches to the last of `eps_values`."""
+    check_eps_values(eps_values)
+    threads = thread_count(num_threads)
+    found = tuple(space.cluster(eps) for eps in eps_values)
+    followers = [*found[1:], None]
+    points = tuple(
+        _point(space, eps, each, follower, threads)
+        for eps, each, follower in zip(eps_values, found, followers, strict=True)
+    )
+    return Sweep(points, space, found)
+
+
+def _point(
+    space: JaccardSpace, eps: float, found: Clustering, follower: Clustering | None, threads: int
+) -> SweepPoint:
+    labels = found.labels
+    sizes = np.bincount(labels[labels >= 0])
+    num_images = max(len(labels), 1)
+    return SweepPoint(
+        eps=float(eps),
+        num_clusters=len(sizes),
+        outlier_share=float((labels < 0).sum() / num_images),
+        largest_share=float(sizes.max(initial=0) / num_images),
+        silhouette=(
+            None if space.graph is None else silhouette(space.graph, labels, threads=threads)
+        ),
+        agreement=None if follower is None else agreement(labels, follower.labels),
+        condition=check(labels),
+    )
+
+
+def check_eps_values(values: Sequence[float]) -> None:
+    """ConfigError unless there are values, each an eps, that ascend."""
+    for value in values:
+        check_eps(value)
+    if not len(values) or any(a >= b for a, b in pairwise(values)):
+        raise ConfigError(f"eps values are {list(values)}; expected at least one, in rising order")
+
+
+def eps_range(start: float, stop: float, step: float) -> tuple[float, ...]:
+    """start, start + step, ... up to and with stop, without the noise of float sums. [ours]
+
+    Raises ConfigError for a range without a value, with more than 100, or that leaves (0, 1).
+    """
+    if not all(map(math.isfinite, (start, stop, step))) or step <= 0 or stop < start:
+        raise ConfigError(
+            f"eps from {start:g} to {stop:g} by {step:g}; expected a rising range and a step above 0"
+        )
+    count = math.floor((stop - start) / step + 1e-6) + 1
+    if count > MAX_VALUES:
+        raise ConfigError(
+            f"eps from {start:g} to {stop:g} by {step:g} are {count:,} values; expected at most "
+            f"{MAX_VALUES}: make the step larger"
+        )
+    values = tuple(round(start + number * step, 9) for number in range(count))
+    check_eps_values(values)
+    return values
+
+
+MAX_VALUES = 100
+"""More is a mistyped step, not a question."""
