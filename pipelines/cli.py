@@ -143,6 +143,50 @@ def run(
 
 
 @app.command()
+def label(
+    out: Annotated[str, typer.Option(help="Folder for the labels, or of a sweep.")],
+    features: Annotated[
+        str | None,
+        typer.Option(help="Features made elsewhere: .npy, or .parquet with sample_id, feature."),
+    ] = None,
+    ids: Annotated[
+        str | None, typer.Option(help="Sample ids of --features, .npy. [row numbers]")
+    ] = None,
+    normalise: Annotated[
+        bool, typer.Option("--normalise", help="Divide each row of --features by its norm.")
+    ] = False,
+    corpus: Annotated[
+        str | None, typer.Option(help="Or a corpus made by `itkm ingest`: its training images.")
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(help="The encoder: a run's folder or checkpoint. [CLIP, pre-trained]"),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="[the run's of --checkpoint; else with --features the method's defaults]"
+        ),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(
+            help="eps=0.4:0.7:0.05: what each value gives. No labels, unless labels.eps=auto."
+        ),
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Pseudo-labels without training: of features made elsewhere, or of a corpus with an encoder."""
+    from pipelines.label_cli import LabelRequest
+    from pipelines.label_cli import label as run_label
+
+    request = LabelRequest(
+        out, features, ids, normalise, corpus, checkpoint, recipe, sweep, tuple(overrides or ())
+    )
+    run_label(request, console)
+
+
+@app.command()
 def evaluate(
     run_path: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")],
     json_path: Annotated[Path | None, typer.Option("--json", help="Also write it here.")] = None,

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from itkm_core.corpus.transforms import Augmentation
 from itkm_core.errors import ConfigError
@@ -46,12 +56,28 @@ class Components(Section):
     dru: bool = True  # dynamic text representation update
 
 
+def _auto_or_number(value: Any) -> Any:
+    """One message for a value that is neither, where a union has one for each of its types."""
+    if value is None or value == "auto":
+        return value
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number < 1:
+        raise ValueError("expected auto, or a Jaccard distance above 0 and below 1")
+    return number
+
+
+Eps = Annotated[float | Literal["auto"], BeforeValidator(_auto_or_number)]
+
+
 class LabelOverride(Section):
     """What one scenario labels differently; None keeps the run's value."""
 
     k1: int | None = Field(default=None, ge=1)
     k2: int | None = Field(default=None, ge=1)
-    eps: float | None = Field(default=None, gt=0, lt=1)
+    eps: Eps | None = None
     min_samples: int | None = Field(default=None, ge=1)
 
 
@@ -60,14 +86,37 @@ class LabelConfig(Section):
 
     k1: int = Field(default=30, ge=1)
     k2: int = Field(default=6, ge=1)
-    eps: float = Field(default=0.6, gt=0, lt=1)
+    eps: Eps = 0.6  # auto: the most stable of eps_candidates, anew in every round and group
+    eps_candidates: tuple[float, ...] = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)  # [ours]
     min_samples: int = Field(default=4, ge=1)
+    # How neighbours are found. auto: exact below 200,000 images of a group, ivf from there on; docs/labelling.md.
+    backend: Literal["auto", "faiss-flat", "torch", "ivf"] = "auto"
+    recall: float = Field(default=0.99, gt=0, le=1)  # of ivf [ours]
     scenarios: dict[str, LabelOverride] = {}
 
+    @field_validator("eps_candidates")
+    @classmethod
+    def _rising(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        rising = all(a < b for a, b in pairwise((0.0, *values, 1.0)))
+        if not values or not rising:
+            raise ValueError("expected rising Jaccard distances above 0 and below 1")
+        return values
+
     def for_scenario(self, scenario: str) -> dict[str, Any]:
-        """Keyword arguments of `pseudo_label` for one scenario."""
+        """What one scenario is labelled with: keyword arguments of `pseudo_label`.
+
+        Where eps is "auto" there are also `eps_candidates`.
+        """
         own = self.scenarios.get(scenario, LabelOverride()).model_dump(exclude_none=True)
-        return {**self.model_dump(exclude={"scenarios"}), **own}
+        values = {**self.model_dump(exclude={"scenarios", "eps_candidates"}), **own}
+        if values["eps"] == "auto":
+            values["eps_candidates"] = list(self.eps_candidates)
+        return values
+
+    @property
+    def chooses_eps(self) -> bool:
+        """Whether eps is chosen by the labels anywhere."""
+        return "auto" in (self.eps, *(own.eps for own in self.scenarios.values()))
 
 
 class ComputeConfig(Section):
@@ -164,8 +213,9 @@ class RunConfig(Section):
         return self.prompts.model_copy(update=off)
 
     def identity(self) -> dict[str, Any]:
-        """What decides the results: everything but where the work runs."""
-        return self.model_dump(mode="json", exclude={"compute"})
+        """What decides the results: everything but where the work runs, and what nothing reads."""
+        unread = set() if self.labels.chooses_eps else {"eps_candidates"}
+        return self.model_dump(mode="json", exclude={"compute": True, "labels": unread})
 
 
 def recipe_names() -> list[str]:
@@ -182,7 +232,17 @@ def load_config(recipe: str = DEFAULT_RECIPE, overrides: list[str] | None = None
     Raises:
         ConfigError: no such recipe, an override without `=`, an unknown key or a value out of range.
     """
-    raw = _read_recipe(recipe)
+    return make_config(_read_recipe(recipe), overrides, name=f"recipe {recipe!r}")
+
+
+def make_config(
+    raw: dict[str, Any], overrides: list[str] | None = None, *, name: str = "the configuration"
+) -> RunConfig:
+    """The configuration of keys and values (changed here) with overrides; errors name its source.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
     for override in overrides or []:
         _apply(raw, override)
     try:
@@ -193,7 +253,7 @@ def load_config(recipe: str = DEFAULT_RECIPE, overrides: list[str] | None = None
             for item in error.errors()
         ]
         raise ConfigError(
-            f"recipe {recipe!r} with its overrides is not valid:\n  " + "\n  ".join(lines)
+            f"{name} with its overrides is not valid:\n  " + "\n  ".join(lines)
         ) from error
 
 

@@ -72,6 +72,8 @@ class Extractor:
     ) -> None:
         import torch
 
+        from itkm_core.model.image_encoder import UNKNOWN_SCENARIO
+
         torch.set_num_threads(threads)
         self.decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -79,7 +81,9 @@ class Extractor:
         self.encoder.eval()
         self.autocast = autocast(config.extract_precision, self.device)
         self.batch = config.compute.extract_batch
-        self.row_of = {name: row for row, name in enumerate(scenarios)}
+        # A checkpoint keeps the scenarios it was trained on; another one of the corpus is unknown to it.
+        known = {name: row for row, name in enumerate(self.info.scenarios)}
+        self.row_of = {name: known.get(name, UNKNOWN_SCENARIO) for name in scenarios}
         self.meter = Meter(telemetry)
         self.name = uuid4().hex
         self.out = out

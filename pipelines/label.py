@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from itkm_core.corpus.schema import Corpus
+from itkm_core.errors import LabelError
 from pipelines.extract import read_features
 from pipelines.runs import digest_of
 from pipelines.storage import Place
@@ -25,44 +26,51 @@ class GroupTask:
     features: Place
     out: Place
     previous: Place | None  # the same group's labels of the round before
-    options: Mapping[str, Any]  # of pseudo_label
+    options: Mapping[str, Any]  # of `label_rows`
     without_camera: bool = False
+    learns: bool = True  # whether training follows, for which not all labels will do
 
 
 def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     """Label one group and write labels.parquet, centroids.npy [K, D] and parameters.json.
 
     Returns the labels' digest and the facts of the round's line: clusters, outlier share, largest
-    cluster's share, agreement with the round before (None in the first), and the condition found.
+    cluster's share, agreement with the round before (None in the first), the condition found, and eps
+    with the reason for it where it was chosen.
 
     Raises:
-        LabelError: the labels cannot be learnt from and there are none of an earlier round to keep.
+        LabelError: the labels cannot be learnt from and there are none of an earlier round to keep, or none
+            of the candidates for eps gives any.
     """
-    from itkm_core.clustering import agreement, pseudo_label
-    from itkm_core.clustering.cameras import without_camera
-    from itkm_core.clustering.guards import Condition, describe, keep_or_stop
+    from itkm_core.clustering import agreement
+    from itkm_core.clustering.guards import Condition, check, describe, keep_or_stop
+    from pipelines.label_rows import label_rows
 
-    corpus = Corpus.open(task.corpus_root)
-    ids = train_ids(corpus, task.scenario, task.group)
-    features = read_features(task.features, ids, scenario=task.scenario, group=task.group)
-    compared = (
-        without_camera(features, cameras_of(corpus, ids)) if task.without_camera else features
-    )
-    found = pseudo_label(compared, sample_ids=ids, **task.options)
+    where = f"{task.scenario}/{task.group}"
+    ids, features, compared = group_features(task)
+    labelled = label_rows(compared, ids, task.options, where=where)
+    found = labelled.found
     is_core, confidence = found.is_core, found.confidence
     before = None if task.previous is None else read_labels(task.previous)
+    if labelled.failure and before is None:
+        raise LabelError(labelled.failure)
     words: dict[str, Any] = {
-        "where": f"{task.scenario}/{task.group}",
-        "eps": task.options["eps"],
+        "where": where,
+        "eps": found.parameters["eps"],
         "k1": task.options["k1"],
     }
     earlier = None if before is None else before["label"].to_numpy()
-    labels, condition = keep_or_stop(found.labels, earlier, **words)
     warning = ""
+    if before is None and not task.learns:
+        labels, condition = found.labels, check(found.labels)
+    else:
+        labels, condition = keep_or_stop(found.labels, earlier, **words)
+    if condition is not Condition.OK:
+        warning = labelled.failure or describe(condition, **words)
     if before is not None and condition is not Condition.OK:
         is_core = before["is_core"].to_numpy(zero_copy_only=False)
         confidence = before["confidence"].to_numpy()
-        warning = f"{describe(condition, **words)} The labels of the round before are kept."
+        warning += " The labels of the round before are kept."
     table = pa.table(
         {
             "sample_id": ids,
@@ -76,7 +84,7 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     out = task.out.clear()
     (out / "labels.parquet").write_table(table)
     (out / "centroids.npy").write_array(cluster_means(features, labels))
-    (out / "parameters.json").write_json(found.parameters)
+    (out / "parameters.json").write_json(labelled.parameters)
     sizes = np.bincount(labels[labels >= 0])
     facts = {
         "scenario": task.scenario,
@@ -88,8 +96,22 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
         "agreement": None if earlier is None else agreement(labels, earlier),
         "condition": condition.value,
         "warning": warning,
+        "eps": None if labelled.failure else found.parameters["eps"],
+        "eps_reason": labelled.reason,
     }
     return digest_of(labels.tobytes() + features_digest(features)), facts
+
+
+def group_features(task: GroupTask) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The group's training ids, their features [N, D], and these as labelling compares them."""
+    from itkm_core.clustering.cameras import without_camera
+
+    corpus = Corpus.open(task.corpus_root)
+    ids = train_ids(corpus, task.scenario, task.group)
+    features = read_features(task.features, ids, scenario=task.scenario, group=task.group)
+    if not task.without_camera:
+        return ids, features, features
+    return ids, features, without_camera(features, cameras_of(corpus, ids))
 
 
 def cluster_means(features: np.ndarray, labels: np.ndarray) -> np.ndarray:

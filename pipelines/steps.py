@@ -42,14 +42,16 @@ class RunContext:
     run: RunFolder
     telemetry: Telemetry
     extracting: Lock = field(default_factory=Lock)
+    checkpoint: Place | None = None  # where round 1's encoder is; None: CLIP as it was pre-trained
+    learns: bool = True  # whether labels are there to be learnt from
 
     def places(self, each: Round, kind: Kind) -> tuple[Place, ...]:
         """The folders of a round's steps of one kind, in their order."""
         return tuple(self.run.step(step.name) for step in each.of(kind))
 
     def encoder_before(self, rounds: Sequence[Round], number: int) -> EncoderSource:
-        """The encoder round `number` starts from: CLIP in round 1, else what the round before trained."""
-        checkpoint = None
+        """The encoder round `number` starts from: what the round before trained, in round 1 the run's first."""
+        checkpoint = self.checkpoint
         if number > 1:
             (train,) = rounds[number - 2].of(Kind.TRAIN)
             checkpoint = self.run.step(train.name) / "checkpoint"
@@ -121,8 +123,9 @@ def _label(context: RunContext, rounds: Sequence[Round], number: int, step: Step
         previous=context.run.step(earlier[0]) if earlier else None,
         options=context.config.labels.for_scenario(step.scenario),
         without_camera=context.config.without_camera,
+        learns=context.learns,
     )
-    digest, facts = _remote(label_group, step, task)
+    digest, facts = remote(label_group, step, task)
     tags = {"scenario": step.scenario, "group": str(step.group)}
     context.telemetry.set("itkm_clusters", facts["clusters"], **tags)
     context.telemetry.set("itkm_outlier_share", facts["outlier_share"], **tags)
@@ -177,7 +180,7 @@ def _match(context: RunContext, rounds: Sequence[Round], number: int, step: Step
         without_camera=context.corpus.root if config.without_camera else None,
         frozen=frozen,
     )
-    digest, facts = _remote(match_scenario, step, task)
+    digest, facts = remote(match_scenario, step, task)
     share = facts.get("clusters", {}).get("mutual_share")
     if share is not None:
         context.telemetry.set("itkm_mutual_match_share", share, scenario=step.scenario)
@@ -194,7 +197,7 @@ def _evaluate(context: RunContext, rounds: Sequence[Round], number: int, step: S
     matches = {match.scenario: context.run.step(match.name) for match in each.of(Kind.MATCH)}
     features = context.run.step(extraction.name) / "features"
     corpus = context.corpus
-    result = _remote(evaluate, step, corpus.root, features, labels, matches, corpus.scenarios)
+    result = remote(evaluate, step, corpus.root, features, labels, matches, corpus.scenarios)
     (context.run.step(step.name) / "evaluation.json").write_json(result)
     return digest_of(result), result
 
@@ -229,7 +232,7 @@ def _line(rounds: Sequence[Round], number: int, step: Step) -> str:
     return f"{rounds[number - 1].folder} {step.kind}"
 
 
-def _remote(function: Callable[..., Any], step: Step, *args: Any) -> Any:
+def remote(function: Callable[..., Any], step: Step, *args: Any) -> Any:
     """Run `function` as a Ray task named after its step; a user's error comes back as itself."""
     task = ray.remote(function).options(num_cpus=1, name=step.title, max_retries=3)
     try:

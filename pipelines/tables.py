@@ -28,9 +28,10 @@ def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
         case Kind.LABEL:
             agreement = facts["agreement"]
             moved = "" if agreement is None else f", agreement {agreement:.3f}"
+            chosen = f", eps {facts['eps']:g} (auto)" if facts.get("eps_reason") else ""
             return (
                 f"{facts['clusters']:,} clusters, outliers {100 * facts['outlier_share']:.1f} %, "
-                f"largest {100 * facts['largest_share']:.1f} %{moved}"
+                f"largest {100 * facts['largest_share']:.1f} %{moved}{chosen}"
             )
         case Kind.PROMPTS:
             before, after = facts["scenario_cosine_before"], facts["scenario_cosine"]

@@ -23,11 +23,38 @@ def test_a_scenario_overrides_only_what_it_names() -> None:
     assert config.labels.for_scenario("ucc")["eps"] == config.labels.eps
 
 
+def test_eps_may_be_chosen_by_the_labels_in_any_scenario() -> None:
+    config = load_config("tiny", ["labels.eps=auto", "labels.scenarios.uvi.eps=0.3"])
+    assert config.labels.for_scenario("uvi")["eps"] == 0.3
+    assert "eps_candidates" not in config.labels.for_scenario("uvi")
+    chosen = config.labels.for_scenario("ucc")
+    assert (chosen["eps"], chosen["eps_candidates"][0], len(chosen["eps_candidates"])) == (
+        "auto",
+        0.4,
+        7,
+    )
+    assert load_config("tiny", ["labels.scenarios.uvi.eps=auto"]).labels.chooses_eps
+    assert not load_config("tiny").labels.chooses_eps
+
+
+def test_candidates_that_nothing_reads_are_not_part_of_the_identity() -> None:
+    other = "labels.eps_candidates=[0.3, 0.4]"
+    assert load_config("tiny", [other]).identity() == load_config("tiny").identity()
+    auto = load_config("tiny", ["labels.eps=auto"]).identity()
+    assert load_config("tiny", ["labels.eps=auto", other]).identity() != auto
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
         ("labels.epsilon=0.5", "labels.epsilon"),
-        ("labels.eps=1.5", "labels.eps"),
+        ("labels.eps=1.5", "labels.eps: .*expected auto, or a Jaccard distance.*got 1.5"),
+        ("labels.eps=best", "labels.eps: .*expected auto"),
+        ("labels.eps=true", "labels.eps: .*expected auto"),
+        ("labels.scenarios.uvi.eps=0", "labels.scenarios.uvi.eps: .*expected auto"),
+        ("labels.eps_candidates=[]", "labels.eps_candidates: .*rising"),
+        ("labels.eps_candidates=[0.5, 0.4]", "labels.eps_candidates: .*rising"),
+        ("labels.eps_candidates=[0.5, 1.0]", "labels.eps_candidates: .*rising"),
         ("labels.eps", "key.sub=value"),
         ("homogeneous_rounds=0", "homogeneous_rounds"),
         ("rounds=3", "rounds"),

@@ -13,9 +13,10 @@ from itkm_core.corpus.schema import Corpus
 from itkm_core.corpus.synthetic import SyntheticConfig, write_people
 from itkm_core.corpus.transforms import to_tensor
 from itkm_core.errors import FeatureError
+from itkm_core.model.image_encoder import UNKNOWN_SCENARIO
 from pipelines.config import load_config
 from pipelines.encoders import EncoderSource
-from pipelines.extract import block_bytes, extract, read_features, read_shards, speed
+from pipelines.extract import Extractor, block_bytes, extract, read_features, read_shards, speed
 from pipelines.ingest import ingest
 from pipelines.ingest_config import IngestConfig, Source
 from pipelines.storage import Place
@@ -83,6 +84,13 @@ def test_only_the_wanted_splits_are_encoded_and_old_files_are_gone(
     part = index.filter(pa.array(split == "train")).to_pylist()
     mine = [r["sample_id"] for r in part if (r["scenario"], r["group"]) == ("uvi", 1)]
     assert len(read_features(out, np.array(mine), scenario="uvi", group=1)) == len(mine)
+
+
+def test_an_encoder_keeps_its_own_scenarios_and_knows_no_others(tmp_path: Path) -> None:
+    trained = EncoderSource(load_config("tiny").model, ("ucc", "uvi"), seed=0)
+    seen = ("ucr", "uvi")
+    made = Extractor(trained, seen, load_config("tiny"), 1, Telemetry(), Place.at(tmp_path))
+    assert made.row_of == {"ucr": UNKNOWN_SCENARIO, "uvi": 1}
 
 
 def test_blocks_hold_every_wanted_row_once_and_about_as_many_bytes_as_asked(corpus: Corpus) -> None:

@@ -72,6 +72,45 @@ def test_all_noise_in_the_first_round_stops(task: GroupTask) -> None:
         label_group(replace(task, options={**OPTIONS, **NOISE}))
 
 
+def test_where_nothing_is_learnt_all_noise_is_an_answer(task: GroupTask) -> None:
+    _, facts = label_group(replace(task, options={**OPTIONS, **NOISE}, learns=False))
+    assert "all images are outliers" in facts["warning"]
+    assert facts["condition"] == "all_noise"
+    assert set(read_labels(task.out)["label"].to_pylist()) == {-1}
+
+
+AUTO = {**OPTIONS, "eps": "auto", "eps_candidates": [0.3, 0.4, 0.5]}
+
+
+def test_a_chosen_eps_is_written_down_with_its_reason(task: GroupTask) -> None:
+    features = read_features(task.features, np.arange(24), scenario="uvi", group=0)
+    _, facts = label_group(replace(task, options=AUTO))
+    parameters = (task.out / "parameters.json").read_json()
+    assert facts["eps"] == parameters["eps"]
+    assert facts["eps_reason"] == parameters["eps_reason"]
+    assert "labels change least" in facts["eps_reason"]
+    assert parameters["eps_asked"] == "auto"
+    assert [point["eps"] for point in parameters["sweep"]["points"]] == AUTO["eps_candidates"]
+    expected = pseudo_label(features, **{**OPTIONS, "eps": facts["eps"]}).labels
+    np.testing.assert_array_equal(read_labels(task.out)["label"].to_numpy(), expected)
+
+
+def test_where_no_candidate_serves_the_labels_before_are_kept_or_the_run_stops(
+    task: GroupTask,
+) -> None:
+    useless = {**AUTO, "min_samples": 20}
+    for learns in (True, False):
+        with pytest.raises(LabelError, match=r"uvi/0: no eps gives labels.*0\.3 all_noise"):
+            label_group(replace(task, options=useless, learns=learns))
+    label_group(replace(task, options=AUTO))
+    kept = replace(again(task), options=useless)
+    _, facts = label_group(kept)
+    assert (facts["condition"], facts["eps"]) == ("all_noise", None)
+    assert "no eps gives labels" in facts["warning"]
+    assert "kept" in facts["warning"]
+    assert read_labels(kept.out).equals(read_labels(task.out))
+
+
 def test_labels_may_be_of_features_without_their_camera(
     task: GroupTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,8 @@ def line(kind: Kind, facts: dict[str, Any]) -> str:
             ],
         ),
         (Kind.MATCH, {"text": True, "warning": ""}, ["texts updated\n"]),
+        (Kind.LABEL, {**LABELS, "eps": 0.55, "eps_reason": "why"}, ["0.900, eps 0.55 (auto)\n"]),
+        (Kind.LABEL, {**LABELS, "eps": 0.55, "eps_reason": ""}, ["agreement 0.900\n"]),
         (Kind.TRAIN, {**TRAINING, "loss": None}, ["no step was left"]),
         (Kind.MATCH, {"text": False, "warning": "uvi: only 3 %."}, ["warning: uvi: only 3 %."]),
     ],

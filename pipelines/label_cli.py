@@ -1,0 +1,184 @@
+"""`itkm label`: which input, which configuration, labels or a sweep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from itkm_core.clustering.sweep import check_eps_values, eps_range
+from itkm_core.errors import ConfigError, StorageError
+from pipelines.config import DEFAULT_RECIPE, RunConfig, load_config, make_config
+from pipelines.storage import Place
+
+SWEEP_FORMS = "expected eps=START:STOP:STEP, such as eps=0.4:0.7:0.05, or eps=0.4,0.5,0.6"
+
+
+@dataclass(frozen=True)
+class LabelRequest:
+    """What was typed."""
+
+    out: str
+    features: str | None = None
+    ids: str | None = None
+    normalise: bool = False
+    corpus: str | None = None
+    checkpoint: str | None = None
+    recipe: str | None = None
+    sweep: str | None = None
+    overrides: tuple[str, ...] = ()
+
+
+def label(request: LabelRequest, console: Console) -> None:
+    """Do what the command was asked for. What can be checked is checked before anything is computed."""
+    if (request.features is None) == (request.corpus is None):
+        raise ConfigError("expected one of --features and --corpus: what is to be labelled")
+    values = None if request.sweep is None else sweep_values(request.sweep)
+    if request.features is not None:
+        _from_features(request, request.features, values, console)
+    else:
+        _from_corpus(request, str(request.corpus), values, console)
+
+
+def _from_features(
+    request: LabelRequest, features: str, values: tuple[float, ...] | None, console: Console
+) -> None:
+    from pipelines.label_features import label_features, sweep_features
+    from pipelines.label_input import read_input
+
+    if request.checkpoint is not None:
+        raise ConfigError("--checkpoint goes with --corpus: features need no encoder any more")
+    for override in request.overrides:
+        if not override.startswith("labels."):
+            raise ConfigError(
+                f"override {override!r}: with --features only labels.* says anything, such as labels.k1=20"
+            )
+    overrides = _with_candidates(request.overrides, values)
+    if request.recipe is None:
+        config = make_config({}, overrides, name="the method's defaults")
+    else:
+        config = load_config(request.recipe, overrides)
+    if config.without_camera:
+        console.print("note: without_camera is ignored: features alone have no cameras")
+    given = read_input(features, request.ids, normalise=request.normalise)
+    out = _writable(request.out)
+    if values is not None and not config.labels.chooses_eps:
+        sweep_features(given, config, values, out, console)
+    else:
+        label_features(given, config, out, console)
+
+
+def _from_corpus(
+    request: LabelRequest, corpus: str, values: tuple[float, ...] | None, console: Console
+) -> None:
+    from itkm_core.corpus.schema import Corpus
+    from itkm_core.model.weights import read_info
+    from pipelines.encoders import WEIGHTS
+    from pipelines.label_corpus import label_corpus
+    from pipelines.session import ray_session
+
+    if request.ids is not None or request.normalise:
+        raise ConfigError("--ids and --normalise go with --features: a corpus has its own")
+    overrides = _with_candidates(request.overrides, values)
+    checkpoint, config = _encoder(request, overrides)
+    scenarios = Corpus.open(corpus).scenarios
+    if checkpoint is not None:
+        known = read_info((checkpoint / WEIGHTS).read_bytes()).scenarios
+        unknown = sorted(set(config.only or scenarios) & set(scenarios) - set(known))
+        if unknown:
+            console.print(
+                f"note: the encoder was not trained on {', '.join(unknown)}: the mean of its scenario "
+                "embeddings is used",
+                highlight=False,
+            )
+    out = _writable(request.out)
+    sweeping = values is not None and not config.labels.chooses_eps
+    with ray_session(console):
+        label_corpus(config, corpus, checkpoint, values if sweeping else None, out, console)
+
+
+def _encoder(request: LabelRequest, overrides: list[str]) -> tuple[Place | None, RunConfig]:
+    """The folder of the encoder and the configuration to label with.
+
+    A run's own configuration goes with its encoder unless a recipe is named.
+    """
+    from pipelines.encoders import WEIGHTS
+    from pipelines.runs import read_run
+
+    if request.checkpoint is None:
+        return None, load_config(request.recipe or DEFAULT_RECIPE, overrides)
+    place = Place.at(request.checkpoint)
+    if (place / "config.yaml").exists():
+        read_run(place)
+        run, checkpoint = place, last_checkpoint(place)
+    elif (place / WEIGHTS).exists():
+        # <run>/round-NNN/train/checkpoint
+        run, checkpoint = Place(place.uri.rsplit("/", 3)[0]), place
+    else:
+        raise StorageError(
+            f"--checkpoint {request.checkpoint}: neither {WEIGHTS} nor config.yaml is there; expected a "
+            "run's folder, or its round-NNN/train/checkpoint"
+        )
+    if request.recipe is not None or not (run / "config.yaml").exists():
+        return checkpoint, load_config(request.recipe or DEFAULT_RECIPE, overrides)
+    own: dict[str, Any] = yaml.safe_load((run / "config.yaml").read_bytes())["config"]
+    kept = {name: value for name, value in own.items() if name not in ("corpus", "compute")}
+    return checkpoint, make_config(kept, overrides, name=f"the configuration of {run}")
+
+
+def last_checkpoint(run: Place) -> Place:
+    """The checkpoint of a run's last finished round.
+
+    Raises:
+        StorageError: no round has ended.
+    """
+    finished = run.files("/train/manifest.json")
+    if not finished:
+        raise StorageError(f"{run}: no round of this run has been trained to its end")
+    name = finished[-1].split("/")[-3]  # round-NNN, in order
+    return run / name / "train" / "checkpoint"
+
+
+def sweep_values(text: str) -> tuple[float, ...]:
+    """The values of `eps=0.4:0.7:0.05` or `eps=0.4,0.5`, rising.
+
+    Raises:
+        ConfigError: neither of these, or values that make no sweep.
+    """
+    key, _, spec = text.partition("=")
+    ranged = ":" in spec
+    try:
+        numbers = [float(part) for part in spec.split(":" if ranged else ",")]
+    except ValueError:
+        numbers = []
+    if key.strip() != "eps" or not numbers or (ranged and len(numbers) != 3):
+        raise ConfigError(f"--sweep {text}: {SWEEP_FORMS}")
+    try:
+        if ranged:
+            return eps_range(*numbers)
+        check_eps_values(numbers)
+    except ConfigError as error:
+        raise ConfigError(f"--sweep {text}: {error}") from error
+    return tuple(numbers)
+
+
+def _with_candidates(overrides: tuple[str, ...], values: tuple[float, ...] | None) -> list[str]:
+    """With --sweep and eps=auto, eps is chosen among the sweep's values."""
+    return [*overrides, *([] if values is None else [f"labels.eps_candidates={list(values)}"])]
+
+
+def _writable(out: str) -> Place:
+    """The output folder, tried out: what cannot be written shows before the work and not after it.
+
+    Raises:
+        StorageError: it cannot be written, or it is a run's folder, whose labels are the run's own.
+    """
+    place = Place.at(out)
+    if (place / "config.yaml").exists():
+        raise StorageError(f"--out {out} is the folder of a run; give another")
+    probe = place / ".itkm-can-write"
+    probe.write_bytes(b"")
+    probe.remove()
+    return place

@@ -1,0 +1,176 @@
+"""`itkm label --features`: labels of features that were made elsewhere. Needs neither Ray nor a corpus."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from rich.console import Console
+
+from itkm_core.clustering import sweep
+from itkm_core.clustering.guards import Condition, check, describe
+from itkm_core.errors import FeatureError, LabelError
+from pipelines.config import RunConfig
+from pipelines.label_input import FeatureSet
+from pipelines.label_rows import Labelled, label_rows, swept
+from pipelines.label_tables import labels_table, print_sweep
+from pipelines.storage import Place
+
+LABELS_FILE = "pseudo_labels.parquet"  # as of a run
+PARAMETERS_FILE = "parameters.json"
+SWEEP_FILE = "sweep.json"
+
+
+def label_features(given: FeatureSet, config: RunConfig, out: Place, console: Console) -> None:
+    """Write pseudo_labels.parquet (in order of the input's rows) and parameters.json; print a table.
+
+    Labels that could not be learnt from are an answer here, with a warning. For `eps: auto` there is also
+    the sweep, as `sweep_features` shows it.
+
+    Raises:
+        FeatureError: there is no row.
+        LabelError: eps is to be chosen, and no candidate gives labels that could be learnt from.
+        StorageError: `out` cannot be written.
+    """
+    _refuse_empty(given)
+    tables, rows, parameters, records = [], [], {}, {}
+    notes: list[str] = []
+    for scenario, group, part in given.parts():
+        where = name_of(scenario, group)
+        with _noted(notes, where):
+            options = config.labels.for_scenario(scenario)
+            labelled = label_rows(part.features, part.ids, options, where=where)
+        if labelled.failure:
+            raise LabelError(labelled.failure)
+        found = labelled.found
+        condition = check(found.labels)
+        if condition is not Condition.OK:
+            k1 = found.parameters["k1"]
+            notes.append(describe(condition, where=where, eps=found.parameters["eps"], k1=k1))
+        tables.append(_table(part, labelled, scenario, group))
+        rows.append(_line(where, labelled))
+        parameters[where] = labelled.parameters
+        if "sweep" in labelled.parameters:
+            records[where] = labelled.parameters["sweep"]
+    write_labels(out, _in_order(pa.concat_tables(tables), given.ids), parameters)
+    if records:
+        show_sweeps(records, out, console)
+    print_labels(console, rows, notes, out)
+
+
+def sweep_features(
+    given: FeatureSet, config: RunConfig, values: tuple[float, ...], out: Place, console: Console
+) -> None:
+    """Print what each value of eps gives, and write it to sweep.json; no labels are written.
+
+    Raises:
+        FeatureError: there is no row.
+        StorageError: `out` cannot be written.
+    """
+    _refuse_empty(given)
+    records = {}
+    notes: list[str] = []
+    for scenario, group, part in given.parts():
+        where = name_of(scenario, group)
+        options = sweep_options(config, scenario)
+        with _noted(notes, where):
+            found = sweep(part.features, eps_values=values, sample_ids=part.ids, **options)
+        records[where] = swept(found, where=where)
+    show_sweeps(records, out, console)
+    _print_notes(console, notes)
+
+
+def sweep_options(config: RunConfig, scenario: str) -> dict[str, Any]:
+    """Keyword arguments of `sweep` but for the values."""
+    options = config.labels.for_scenario(scenario)
+    return {name: value for name, value in options.items() if not name.startswith("eps")}
+
+
+def show_sweeps(records: dict[str, dict[str, Any]], out: Place, console: Console) -> None:
+    (out / SWEEP_FILE).write_json({"groups": records})
+    for where, record in records.items():
+        print_sweep(console, record, where)
+    console.print(f"{'sweep':<22} {out / SWEEP_FILE}", highlight=False, soft_wrap=True)
+
+
+def write_labels(out: Place, table: pa.Table, parameters: dict[str, Any]) -> None:
+    (out / LABELS_FILE).write_table(table)
+    (out / PARAMETERS_FILE).write_json({"groups": parameters})
+
+
+def print_labels(
+    console: Console, rows: list[dict[str, Any]], notes: list[str], out: Place
+) -> None:
+    console.print(labels_table(rows))
+    _print_notes(console, notes)
+    path = out / LABELS_FILE
+    console.print(f"{'pseudo-labels':<22} {path}", highlight=False, soft_wrap=True)
+
+
+def name_of(scenario: str, group: int) -> str:
+    return f"{scenario}/{group}" if scenario else "features"
+
+
+def _print_notes(console: Console, notes: list[str]) -> None:
+    for note in notes:
+        console.print(f"warning: {note}", highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _noted(notes: list[str], where: str) -> Iterator[None]:
+    """Python's warnings inside become notes, printed with the table and not before it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    notes += [f"{where}: {warning.message}" for warning in caught]
+
+
+def _refuse_empty(given: FeatureSet) -> None:
+    if not len(given.ids):
+        raise FeatureError("the features have no row; expected one for each image to label")
+
+
+def _table(part: FeatureSet, labelled: Labelled, scenario: str, group: int) -> pa.Table:
+    found, num = labelled.found, len(part.ids)
+    known = {}
+    if scenario:
+        known = {
+            "scenario": pa.array([scenario] * num, pa.string()),
+            "group": np.full(num, group, np.int8),
+        }
+    return pa.table(
+        {
+            "sample_id": part.ids,
+            **known,
+            "label": found.labels,
+            "is_core": found.is_core,
+            "confidence": found.confidence,
+        }
+    )
+
+
+def _in_order(table: pa.Table, ids: np.ndarray) -> pa.Table:
+    """Rows as `ids` has them: a row of the output belongs to that row of the input."""
+    there = table["sample_id"].to_numpy()
+    if np.array_equal(there, ids):
+        return table
+    by_id = np.argsort(there, kind="stable")
+    return table.take(by_id[np.searchsorted(there, ids, sorter=by_id)])
+
+
+def _line(where: str, labelled: Labelled) -> dict[str, Any]:
+    labels = labelled.found.labels
+    sizes = np.bincount(labels[labels >= 0])
+    return {
+        "where": where,
+        "images": len(labels),
+        "clusters": len(sizes),
+        "outlier_share": float(np.mean(labels < 0)),
+        "largest_share": float(sizes.max(initial=0) / len(labels)),
+        "eps": labelled.found.parameters["eps"],
+        "eps_reason": labelled.reason,
+    }
