@@ -40,6 +40,9 @@ TOGETHER = 16384
 AT_A_LIST = 2048
 """Of these, queries whose product with a list's rows is taken at once. [ours]"""
 
+QUERIES_STEP, ROWS_STEP = 256, 128
+"""Sizes of a product are multiples of these: oneDNN makes and keeps machine code for every new size. [ours]"""
+
 Ints = npt.NDArray[np.int64]
 Result = TypeVar("Result")
 
@@ -112,14 +115,27 @@ def search_inverted_file(
                 first, last = int(file.start[each]), int(file.start[each + 1])
                 for some in range(0, len(here), AT_A_LIST):
                     part = here[some : some + AT_A_LIST]
-                    vectors = asking[part]
+                    vectors = _padded(asking, part)
                     for tile in range(first, last, TILE_ROWS):
-                        rows = file.rows[tile : min(tile + TILE_ROWS, last)]
-                        best.offer(product(vectors, rows), tile, part)
+                        num = min(TILE_ROWS, last - tile)
+                        # The rows of the next list are the padding of this one's.
+                        rows = file.rows[tile : tile + _rounded(num, ROWS_STEP)]
+                        best.offer(product(vectors, rows), tile, part, num)
             scores, found = best.take()
             return use(start, scores, np.where(found < 0, -1, file.numbers[found]).astype(np.int32))
 
         return map_blocks(block, len(queries), TOGETHER, num_threads)
+
+
+def _rounded(number: int, step: int) -> int:
+    return -(-number // step) * step
+
+
+def _padded(queries: Rows, which: npt.NDArray[np.int32]) -> Rows:
+    """`queries[which]` and zeros, up to a multiple of QUERIES_STEP."""
+    padded = np.zeros((_rounded(len(which), QUERIES_STEP), queries.shape[1]), np.float32)
+    np.take(queries, which, axis=0, out=padded[: len(which)])
+    return padded
 
 
 def _nearest_lists(

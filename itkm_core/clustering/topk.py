@@ -34,14 +34,19 @@ class Best:
         scores: npt.NDArray[np.float32],
         first: int,
         queries: npt.NDArray[np.int32] | None = None,
+        num_scores: int | None = None,
     ) -> None:
-        """Scores [n, T] of `queries` int32 [n] (without: all B) with the places first, first + 1, ...; finite."""
+        """Scores [n, T] of `queries` int32 [n] (without: all B) with the places first, first + 1, ...; finite.
+
+        Rows beyond those of `queries` and columns from `num_scores` on are padding, and not looked at.
+        """
         if queries is None:
             queries = self._all
         _offer(
             scores,
             first,
             queries,
+            scores.shape[1] if num_scores is None else num_scores,
             self.width,
             self._scores,
             self._places,
@@ -59,15 +64,15 @@ def _offer(
     scores: Array,
     first: int,
     queries: Array,
+    num_scores: int,
     width: int,
     kept: Array,
     places: Array,
     count: Array,
     limit: Array,
 ) -> None:
-    num_scores = scores.shape[1]
     whole = num_scores - num_scores % 64
-    for row in range(scores.shape[0]):
+    for row in range(queries.size):
         query = queries[row]
         least = limit[query]
         size = count[query]

@@ -51,3 +51,15 @@ def test_each_block_may_be_of_other_queries():
     expected, order = slow(seen, 4)
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(places, order)
+
+
+def test_padding_is_not_looked_at():
+    scores = np.random.default_rng(0).standard_normal((5, 90)).astype(np.float32)
+    padded = np.full((8, 128), 9, np.float32)
+    padded[:5, :90] = scores
+    best = Best(5, 4)
+    best.offer(padded, 0, num_scores=90)
+    found, places = best.take()
+    expected, order = slow(scores, 4)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(places, order)
