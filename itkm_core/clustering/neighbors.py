@@ -174,7 +174,8 @@ def _approximate_lists(
     exact = np.empty((len(queries), k), np.float64)
 
     def order(start: int, scores: Array, candidates: Array) -> Array:
-        short = np.flatnonzero(candidates[:, k - 1] < 0)
+        # Best first: a row with too few candidates shows it in the last.
+        short = np.flatnonzero(candidates[:, -1] < 0)
         candidates[short] = 0
         block = slice(start, start + len(scores))
         rerank(queries, rows, candidates, scores, start, k, indices[block], exact[block])

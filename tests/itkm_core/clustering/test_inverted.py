@@ -102,13 +102,16 @@ def test_full_recall_is_the_exact_search(rows):
     np.testing.assert_array_equal(found.similarities, exact.similarities)
 
 
-def test_lists_shorter_than_k_are_filled_up(make):
-    # A hundred rows far from each other: most lists hold one or two.
-    rows = make.unit(np.random.default_rng(0).standard_normal((100, 64)))
-    found = nearest(rows, 30, backend="ivf", recall=0.05)
+@pytest.mark.parametrize("k", [2, 5, 10, 30])
+def test_lists_shorter_than_k_are_filled_up(make, k):
+    # A hundred rows far from each other, the last of which is near all: most lists hold one or two.
+    rows = np.random.default_rng(0).standard_normal((100, 64))
+    rows[-1] = rows[:-1].sum(axis=0)
+    found = nearest(make.unit(rows), k, backend="ivf", recall=0.05)
     for row, listed in enumerate(found.indices):
-        assert len(set(listed.tolist())) == 30
+        assert len(set(listed.tolist())) == k
         assert listed[0] == row
+        assert listed.min() >= 0
         assert (np.diff(found.similarities[row]) <= 0).all()
 
 
