@@ -1,4 +1,7 @@
-"""Features -> pseudo-labels: one Ray task per (scenario, group), all side by side."""
+"""Features -> pseudo-labels: one Ray task per (scenario, group), all side by side.
+
+The task of a large group divides the work into tasks of its own (`pipelines/spans.py`) and waits for them.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +48,12 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     from itkm_core.clustering import agreement
     from itkm_core.clustering.guards import Condition, check, describe, keep_or_stop
     from pipelines.label_rows import label_rows
+    from pipelines.spans import ray_tasks
 
     where = f"{task.scenario}/{task.group}"
     ids, features, compared = group_features(task)
-    labelled = label_rows(compared, ids, task.options, where=where)
+    workers = ray_tasks(f"label[{where}]", len(ids))
+    labelled = label_rows(compared, ids, task.options, where=where, workers=workers)
     found = labelled.found
     is_core, confidence = found.is_core, found.confidence
     before = None if task.previous is None else read_labels(task.previous)

@@ -161,10 +161,13 @@ def sweep_group(task: GroupTask, values: tuple[float, ...]) -> dict[str, Any]:
     """The sweep of one group as `label_rows.swept` records it: the body of a Ray task."""
     from itkm_core.clustering import sweep
     from pipelines.label_rows import swept
+    from pipelines.spans import ray_tasks
 
     ids, _, compared = group_features(task)
-    found = sweep(compared, eps_values=values, sample_ids=ids, **task.options)
-    return swept(found, where=name_of(task.scenario, task.group))
+    where = name_of(task.scenario, task.group)
+    workers = ray_tasks(f"sweep[{where}]", len(ids))
+    found = sweep(compared, eps_values=values, sample_ids=ids, workers=workers, **task.options)
+    return swept(found, where=where)
 
 
 def encoder_digest(context: RunContext) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from itkm_core.clustering import PseudoLabels, choose_eps, pseudo_label, sweep
 from itkm_core.clustering.sweep import Sweep
+from itkm_core.clustering.workers import Workers
 from itkm_core.errors import LabelError
 
 
@@ -28,16 +29,24 @@ class Labelled:
 
 
 def label_rows(
-    features: np.ndarray, ids: np.ndarray, options: Mapping[str, Any], *, where: str
+    features: np.ndarray,
+    ids: np.ndarray,
+    options: Mapping[str, Any],
+    *,
+    where: str,
+    workers: Workers | None = None,
 ) -> Labelled:
-    """Label unit rows [N, D] of the images `ids` int64 [N]; `options` as `LabelConfig.for_scenario` gives them."""
+    """Label unit rows [N, D] of the images `ids` int64 [N]; `options` as `LabelConfig.for_scenario` gives them.
+
+    `workers`: who computes; this process's threads unless given.
+    """
     own = dict(options)
     candidates = own.pop("eps_candidates", None)
     if own["eps"] != "auto":
-        found = pseudo_label(features, sample_ids=ids, **own)
+        found = pseudo_label(features, sample_ids=ids, workers=workers, **own)
         return Labelled(found, found.parameters)
     del own["eps"]
-    several = sweep(features, eps_values=candidates, sample_ids=ids, **own)
+    several = sweep(features, eps_values=candidates, sample_ids=ids, workers=workers, **own)
     record = swept(several, where=where)
     choice = record["choice"]
     found = several.pseudo_labels(-1 if choice is None else choice["index"])

@@ -6,27 +6,34 @@ from typing import Any
 
 import numpy as np
 
-from itkm_core.clustering.compiled import map_blocks, thread_count
+from itkm_core.clustering.compiled import thread_count
 from itkm_core.clustering.duplicates import group_equal_rows
 from itkm_core.clustering.features import unit_rows
-from itkm_core.clustering.neighbors import BLOCK_ROWS, Neighbors, distinct_lists, expand
+from itkm_core.clustering.neighbors import RECALL, Neighbors, distinct_lists, lists_of_rows
 from itkm_core.clustering.search import resolve_backend
+from itkm_core.clustering.workers import Threads, Workers
 from itkm_core.errors import ConfigError, FeatureError
 
 
 def nearest_across(
-    queries: Any, features: Any, k: int, *, backend: str = "auto", num_threads: int | None = None
+    queries: Any,
+    features: Any,
+    k: int,
+    *,
+    backend: str = "auto",
+    recall: float = RECALL,
+    num_threads: int | None = None,
+    workers: Workers | None = None,
 ) -> Neighbors:
     """The k of `features` nearest to each of `queries` by cosine, sorted by (cosine down, row up).
 
     `queries` [Q, D], `features` [N, D]: unit rows, float32 (others are converted); 1 <= k <= N. Returns
     `indices` int32 [Q, k] (rows of `features`) and `similarities` float32 [Q, k]. Copies, ties, memory
-    O(N + Q k), `backend` and `num_threads` are as in `nearest`; every backend returns the same arrays.
+    O(N + Q k), `backend`, `recall`, `num_threads` and `workers` are as in `nearest`.
 
     Raises FeatureError for unusable rows or two dimensions, ConfigError for k, backend or num_threads out of
     range.
     """
-    threads = thread_count(num_threads)
     asking, rows = unit_rows(queries), unit_rows(features)
     if asking.shape[1] != rows.shape[1]:
         raise FeatureError(
@@ -39,28 +46,13 @@ def nearest_across(
         raise ConfigError(f"{len(rows)} rows; expected fewer than 2^31 in one group")
     groups, asked = group_equal_rows(rows), group_equal_rows(asking)
     chosen = resolve_backend(backend, len(groups.first))
-    indices = np.empty((len(asking), k), np.int32)
-    similarities = np.empty((len(asking), k), np.float32)
     if not len(asking):
-        return Neighbors(indices, similarities, chosen)
+        return Neighbors(np.empty((0, k), np.int32), np.empty((0, k), np.float32), chosen)
     # Taking rows copies them: only where some are equal.
     distinct_asking = asking if len(asked.first) == len(asking) else asking[asked.first]
     distinct = rows if len(groups.first) == len(rows) else rows[groups.first]
-    lists = distinct_lists(distinct_asking, distinct, min(int(k), len(distinct)), chosen, threads)
-
-    def fill(start: int, stop: int) -> None:
-        expand(
-            lists.indices,
-            lists.exact,
-            asked.group,
-            groups.start,
-            groups.members,
-            start,
-            stop,
-            False,
-            indices,
-            similarities,
-        )
-
-    map_blocks(fill, len(asking), BLOCK_ROWS, threads)
+    by: Workers = workers or Threads(thread_count(num_threads))
+    wanted = min(int(k), len(distinct))
+    lists = distinct_lists(distinct_asking, distinct, wanted, chosen, by, recall)
+    indices, similarities = lists_of_rows(lists, asked.group, groups, int(k), False, by.threads)
     return Neighbors(indices, similarities, chosen, lists.recall)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 import numpy.typing as npt
 
 from itkm_core.errors import ConfigError
@@ -77,6 +78,31 @@ def map_blocks(
         return [function(start, stop) for start, stop in blocks]
     with ThreadPoolExecutor(min(num_threads, len(blocks)), "itkm-clustering") as pool:
         return list(pool.map(lambda block: function(*block), blocks))
+
+
+def span_in_blocks(
+    kernel_of_rows: Callable[..., Any],
+    num_rows: int,
+    start: int,
+    stop: int,
+    num_threads: int,
+    *arguments: Any,
+) -> Any:
+    """`kernel_of_rows(*arguments, a, b)` over blocks of the rows start..stop of `num_rows`, as one array or several.
+
+    The kernel clears an array of all rows first, so blocks are not small.
+    """
+    parts = map_blocks(
+        lambda a, b: kernel_of_rows(*arguments, start + a, start + b),
+        stop - start,
+        scratch_block(num_rows),
+        num_threads,
+    )
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], tuple):
+        return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+    return np.concatenate(parts)
 
 
 def scratch_block(num_rows: int) -> int:

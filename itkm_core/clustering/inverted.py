@@ -7,7 +7,7 @@ are nearest to it. Thousands of queries are taken together, list by list: those 
 it are two blocks of vectors, and their scores one matrix product, where an index walks its lists query by query.
 How many lists a query must look at is measured on a sample, not guessed (`probes_for`).
 
-Nothing depends on the number of threads.
+Nothing depends on who computes it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from itkm_core.clustering.products import (
     Product,
     Rows,
     products,
-    writable,
 )
 from itkm_core.clustering.topk import Best
+from itkm_core.clustering.workers import Workers, joined
 
 ITERATIONS = 8
 SAMPLE_OF_A_LIST = 64
@@ -58,13 +58,11 @@ class InvertedFile:
     start: Ints
 
 
-def make_inverted_file(rows: Rows, num_threads: int, num_lists: int | None = None) -> InvertedFile:
+def make_inverted_file(rows: Rows, workers: Workers, num_lists: int | None = None) -> InvertedFile:
     """The inverted file of unit rows [U, D]; 2 sqrt(U) lists unless told [ours]."""
     num_lists = min(num_lists or round(2 * len(rows) ** 0.5), len(rows))
-    rows = writable(rows)
-    with products() as product:
-        centroids = _k_means(rows, num_lists, product, num_threads)
-        of_row = _nearest_centroid(rows, centroids, product, num_threads)
+    centroids = _k_means(rows, num_lists, workers)
+    of_row = _nearest_centroid(rows, centroids, workers)
     order = np.argsort(of_row, kind="stable").astype(np.int64)
     sizes = np.bincount(of_row, minlength=num_lists)
     start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -102,7 +100,6 @@ def search_inverted_file(
 
     Where these hold fewer rows, the last candidates are -1, of score -inf.
     """
-    queries = writable(queries)
     with products() as product:
 
         def block(start: int, stop: int) -> Result:
@@ -169,14 +166,14 @@ def _by_list(probed: Array, num_lists: int) -> tuple[Array, Array]:
     return queries, bounds
 
 
-def _k_means(rows: Rows, num_lists: int, product: Product, num_threads: int) -> Rows:
+def _k_means(rows: Rows, num_lists: int, workers: Workers) -> Rows:
     """Unit centroids [L, D] of a sample of the rows, float32."""
     random = np.random.default_rng((len(rows), num_lists))
     sample = random.choice(len(rows), min(len(rows), SAMPLE_OF_A_LIST * num_lists), replace=False)
     points = rows[np.sort(sample)]
     centroids = points[np.sort(random.choice(len(points), num_lists, replace=False))]
     for _ in range(ITERATIONS):
-        own = _nearest_centroid(points, centroids, product, num_threads)
+        own = _nearest_centroid(points, centroids, workers)
         order = np.argsort(own, kind="stable")
         sizes = np.bincount(own, minlength=num_lists)
         held = np.flatnonzero(sizes)  # a list that lost all its rows stays where it is
@@ -187,20 +184,28 @@ def _k_means(rows: Rows, num_lists: int, product: Product, num_threads: int) -> 
     return centroids
 
 
-def _nearest_centroid(
-    rows: Rows, centroids: Rows, product: Product, num_threads: int
-) -> npt.NDArray[np.int64]:
+def _nearest_centroid(rows: Rows, centroids: Rows, workers: Workers) -> npt.NDArray[np.int64]:
     """The centroid of largest product for each row, int64 [U]; the lower number among equals."""
+    shared = workers.share(rows), workers.share(centroids)
+    # Whole blocks of products: the last bits of a product can hang on its size.
+    return joined(workers.spans(_nearest_of_span, len(rows), BLOCK_QUERIES, *shared))
 
-    def block(start: int, stop: int) -> npt.NDArray[np.int64]:
-        best = np.full(stop - start, -np.inf, np.float32)
-        which = np.zeros(stop - start, np.int64)
-        for first in range(0, len(centroids), TILE_ROWS):
-            scores = product(rows[start:stop], centroids[first : first + TILE_ROWS])
-            places = scores.argmax(axis=1)
-            found = np.take_along_axis(scores, places[:, None], axis=1)[:, 0]
-            which = np.where(found > best, places + first, which)
-            best = np.maximum(best, found)
-        return which
 
-    return np.concatenate(map_blocks(block, len(rows), BLOCK_QUERIES, num_threads))
+def _nearest_of_span(
+    rows: Rows, centroids: Rows, start: int, stop: int, threads: int
+) -> npt.NDArray[np.int64]:
+    asking = rows[start:stop]
+    with products() as product:
+
+        def block(start: int, stop: int) -> npt.NDArray[np.int64]:
+            best = np.full(stop - start, -np.inf, np.float32)
+            which = np.zeros(stop - start, np.int64)
+            for first in range(0, len(centroids), TILE_ROWS):
+                scores = product(asking[start:stop], centroids[first : first + TILE_ROWS])
+                places = scores.argmax(axis=1)
+                found = np.take_along_axis(scores, places[:, None], axis=1)[:, 0]
+                which = np.where(found > best, places + first, which)
+                best = np.maximum(best, found)
+            return which
+
+        return np.concatenate(map_blocks(block, len(asking), BLOCK_QUERIES, threads))

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.compiled import Array, kernel, map_blocks, scratch_block
+from itkm_core.clustering.compiled import Array, kernel, span_in_blocks
 from itkm_core.clustering.duplicates import Groups, group_equal_lists
 from itkm_core.clustering.reciprocal import SparseRows, encode
+from itkm_core.clustering.workers import Workers, joined_each
 
 TIE_TOLERANCE = 1e-6
 """d <= eps + this counts as within eps: distances repeat exactly (d = 0.5), their float sums do not."""
@@ -45,41 +46,49 @@ def jaccard_graph(
     *,
     k2: int,
     max_distance: float,
-    threads: int,
+    workers: Workers,
 ) -> JaccardGraph:
     """All pairs of images within `max_distance` (below 1), from features [N, D] and lists L [N, k1].
 
     Exact, summed in float64; memory O(N k1) for V and its transpose plus 12 bytes a pair.
     """
-    return graph_of(encode(rows, lists, k2, threads), max_distance, threads)
+    return graph_of(encode(rows, lists, k2, workers), max_distance, workers)
 
 
-def graph_of(encoding: SparseRows, max_distance: float, threads: int) -> JaccardGraph:
+def graph_of(encoding: SparseRows, max_distance: float, workers: Workers) -> JaccardGraph:
     """As `jaccard_graph`, from the rows of V."""
     shared = _shared_columns(encoding)
     types = group_equal_lists(shared.start, shared.columns, shared.values)
     if len(types.first) < len(shared):
         shared = _take(shared, types.first)
-    place, *by_column = _inverted_lists(shared.start, shared.columns, shared.values, len(encoding))
-    threshold = max_distance + TIE_TOLERANCE
-    blocks = map_blocks(
-        lambda a, b: _later_within(
-            shared.start, shared.columns, shared.values, place, *by_column, threshold, a, b
-        ),
-        len(shared),
-        scratch_block(len(shared)),
-        threads,
-    )
-    sizes = np.concatenate([sizes for sizes, _, _ in blocks])
-    later = np.concatenate([neighbors for _, neighbors, _ in blocks])
-    distances = np.concatenate([distances for _, _, distances in blocks])
-    del blocks
+    mine = shared.start, shared.columns, shared.values
+    arrays = [workers.share(array) for array in (*mine, *_inverted_lists(*mine, len(encoding)))]
+    spans = workers.spans(_pairs_of_span, len(shared), 1, *arrays, max_distance + TIE_TOLERANCE)
+    sizes, later, distances = joined_each(spans)
+    del arrays, spans
     start, neighbors, both = _both_directions(sizes, later, distances)
     mass = np.add.reduceat(np.append(shared.values, 0.0), shared.start[:-1])
     mass[np.diff(shared.start) == 0] = 0.0
     return JaccardGraph(
         types, start, neighbors, both, np.maximum(1 - mass / (2 - mass), 0), max_distance
     )
+
+
+def _pairs_of_span(
+    row_start: Array,
+    columns: Array,
+    values: Array,
+    next_place: Array,
+    column_start: Array,
+    owners: Array,
+    weights: Array,
+    threshold: float,
+    start: int,
+    stop: int,
+    threads: int,
+) -> tuple[Array, ...]:
+    arguments = row_start, columns, values, next_place, column_start, owners, weights, threshold
+    return span_in_blocks(_later_within, len(row_start) - 1, start, stop, threads, *arguments)
 
 
 def _shared_columns(encoding: SparseRows) -> SparseRows:

@@ -15,15 +15,17 @@ for; what it finds is in the same order, by the same cosines. [ours]
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from itkm_core.clustering.compiled import Array, kernel, map_blocks, thread_count
-from itkm_core.clustering.duplicates import group_equal_rows
+from itkm_core.clustering.duplicates import Groups, group_equal_rows
 from itkm_core.clustering.features import unit_rows
 from itkm_core.clustering.inverted import (
+    TOGETHER,
+    InvertedFile,
     make_inverted_file,
     probes_for,
     search_inverted_file,
@@ -36,6 +38,7 @@ from itkm_core.clustering.similarity import (
     own_cosines,
     rerank,
 )
+from itkm_core.clustering.workers import Threads, Workers, joined_each
 from itkm_core.errors import ConfigError
 
 MARGIN = 8
@@ -80,17 +83,19 @@ def nearest(
     backend: str = "auto",
     recall: float = RECALL,
     num_threads: int | None = None,
+    workers: Workers | None = None,
 ) -> Neighbors:
     """The k rows nearest to each row by cosine, the row itself first and counted.
 
     `features` [N, D] unit rows, float32 (others are converted); 1 <= k <= N. `backend`: "faiss-flat" or "torch"
     (exact; both return the same arrays), "ivf" (approximate, to `recall` in (0, 1]) or "auto", which chooses by the
     number of distinct rows. Memory beyond the features is O(N k), with "ivf" and a copy of them. `num_threads`: default
-    OMP_NUM_THREADS, else all usable cores; the result does not depend on it.
+    OMP_NUM_THREADS, else all usable cores. `workers`: who computes, in place of this process's threads. The result
+    depends on neither.
 
     Raises FeatureError for unusable rows, ConfigError for k, backend, recall or num_threads out of range.
     """
-    threads = thread_count(num_threads)
+    by: Workers = workers or Threads(thread_count(num_threads))
     rows = unit_rows(features)
     if not 0 < recall <= 1:
         raise ConfigError(f"recall is {recall!r}; expected a share above 0 and up to 1")
@@ -101,25 +106,8 @@ def nearest(
     groups = group_equal_rows(rows)
     chosen = resolve_backend(backend, len(groups.first))
     distinct = rows if len(groups.first) == len(rows) else rows[groups.first]
-    lists = distinct_lists(distinct, distinct, min(int(k), len(distinct)), chosen, threads, recall)
-    indices = np.empty((len(rows), k), np.int32)
-    similarities = np.empty((len(rows), k), np.float32)
-
-    def fill(start: int, stop: int) -> None:
-        expand(
-            lists.indices,
-            lists.exact,
-            groups.group,
-            groups.start,
-            groups.members,
-            start,
-            stop,
-            True,
-            indices,
-            similarities,
-        )
-
-    map_blocks(fill, len(rows), BLOCK_ROWS, threads)
+    lists = distinct_lists(distinct, distinct, min(int(k), len(distinct)), chosen, by, recall)
+    indices, similarities = lists_of_rows(lists, groups.group, groups, k, True, by.threads)
     # A row is at cosine |x|^2 from itself, which a list cut short by its duplicates no longer holds.
     similarities[:, 0] = own_cosines(distinct)[groups.group]
     return Neighbors(indices, similarities, chosen, lists.recall)
@@ -130,12 +118,29 @@ def distinct_lists(
     rows: npt.NDArray[np.float32],
     k: int,
     backend: Backend,
-    threads: int,
+    workers: Workers,
     recall: float = RECALL,
 ) -> Lists:
     """The k nearest of U distinct rows to each query, by (cosine down, row up)."""
     if backend == "ivf":
-        return _approximate_lists(queries, rows, k, threads, recall)
+        return _approximate_lists(queries, rows, k, workers, recall)
+    shared = workers.share(queries), workers.share(rows)
+    spans = workers.spans(_exact_lists, len(queries), 1, *shared, k, backend)
+    indices, exact = joined_each(spans)
+    return Lists(indices, exact, 1.0)
+
+
+def _exact_lists(
+    queries: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.float32],
+    k: int,
+    backend: Literal["faiss-flat", "torch"],
+    start: int,
+    stop: int,
+    threads: int,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+    """Rows and cosines of the queries start..stop."""
+    queries = queries[start:stop]
     width = min(k + MARGIN, len(rows))
     indices = np.empty((len(queries), k), np.int32)
     exact = np.empty((len(queries), k), np.float64)
@@ -151,25 +156,49 @@ def distinct_lists(
         # Scores further off than float32 allows (reduced precision forced on the process) vouch for nothing.
         doubtful |= verdict[:, 1].max() > bound
         _search_again(rows, np.flatnonzero(doubtful), k, indices, exact, threads, queries)
-    return Lists(indices, exact, 1.0)
+    return indices, exact
 
 
 def _approximate_lists(
     queries: npt.NDArray[np.float32],
     rows: npt.NDArray[np.float32],
     k: int,
-    threads: int,
+    workers: Workers,
     recall: float,
 ) -> Lists:
     """As `distinct_lists`, of the rows that an inverted file finds."""
-    file = make_inverted_file(rows, threads)
+    file = make_inverted_file(rows, workers)
     random = np.random.default_rng(len(queries))
     chosen = random.choice(len(queries), min(RECALL_SAMPLE, len(queries)), replace=False)
     sample = queries[np.sort(chosen)]
-    known = distinct_lists(sample, rows, k, "torch", threads).indices
+    known = distinct_lists(sample, rows, k, "torch", workers).indices
     # A row finds itself: that says nothing about its other neighbours.
     judged = known[:, 1:] if queries is rows and k > 1 else known
     num_probes, found = probes_for(file, sample, judged, recall)
+    held = file.centroids, file.rows, file.numbers, file.start
+    shared = [workers.share(array) for array in (queries, rows, *held)]
+    # Queries taken together are the same whoever takes them: the last bits of a product can hang on its size.
+    spans = workers.spans(_probed_lists, len(queries), TOGETHER, *shared, k, num_probes)
+    indices, exact = joined_each(spans)
+    return Lists(indices, exact, found)
+
+
+def _probed_lists(
+    queries: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.float32],
+    centroids: npt.NDArray[np.float32],
+    by_list: npt.NDArray[np.float32],
+    numbers: npt.NDArray[np.int64],
+    list_start: npt.NDArray[np.int64],
+    k: int,
+    num_probes: int,
+    start: int,
+    stop: int,
+    threads: int,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+    """Rows and cosines of the queries start..stop; the arrays of `InvertedFile` lie open, as they are sent."""
+    file = InvertedFile(centroids, by_list, numbers, list_start)
+    queries = queries[start:stop]
     indices = np.empty((len(queries), k), np.int32)
     exact = np.empty((len(queries), k), np.float64)
 
@@ -185,7 +214,7 @@ def _approximate_lists(
     blocks = search_inverted_file(queries, file, num_probes, width, threads, order)
     # Lists too short for k neighbours: of rows far from all others, and few.
     _search_again(rows, np.concatenate(blocks), k, indices, exact, threads, queries)
-    return Lists(indices, exact, found)
+    return indices, exact
 
 
 def _search_again(
@@ -216,8 +245,41 @@ def _search_again(
     map_blocks(again, len(doubtful), max(1, BLOCK_BYTES // (8 * len(rows) * threads)), threads)
 
 
+def lists_of_rows(
+    lists: Lists,
+    asked: npt.NDArray[np.int32],
+    groups: Groups,
+    k: int,
+    own_first: bool,
+    threads: int,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Rows int32 and cosines float32 [N, k] of all queries, from the lists of the distinct ones.
+
+    `asked` int32 [N]: the distinct query each is equal to. `groups`: the equal rows. `own_first`: as in `_expand`.
+    """
+    indices = np.empty((len(asked), k), np.int32)
+    similarities = np.empty((len(asked), k), np.float32)
+
+    def fill(start: int, stop: int) -> None:
+        _expand(
+            lists.indices,
+            lists.exact,
+            asked,
+            groups.start,
+            groups.members,
+            start,
+            stop,
+            own_first,
+            indices,
+            similarities,
+        )
+
+    map_blocks(fill, len(asked), BLOCK_ROWS, threads)
+    return indices, similarities
+
+
 @kernel
-def expand(
+def _expand(
     near: Array,
     exact: Array,
     group: Array,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -36,7 +37,7 @@ def products() -> Iterator[Product]:
     def product(queries: Rows, rows: Rows) -> Rows:
         torch.set_num_threads(1)  # each thread of ours has a setting of its own
         with torch.inference_mode():
-            pair = torch.from_numpy(queries), torch.from_numpy(rows)
+            pair = torch.from_numpy(readable(queries)), torch.from_numpy(readable(rows))
             scores = pair[0] @ pair[1].T if fused is None else fused(*pair, None, "none", [], "")
             return np.asarray(scores.numpy())
 
@@ -47,6 +48,12 @@ def products() -> Iterator[Product]:
         torch.set_float32_matmul_precision(precision)
 
 
-def writable(rows: Rows) -> Rows:
-    """Rows that torch takes without a warning, and only reads: a copy where they are read-only."""
-    return rows if rows.flags.writeable else rows.copy()
+def readable(rows: Rows) -> Rows:
+    """The same memory for code that takes no read-only array and yet writes to none, as torch: no copy is made.
+
+    Memory-mapped files and arrays of Ray's object store are read-only. The caller keeps `rows` alive.
+    """
+    if rows.flags.writeable or not rows.size:
+        return rows
+    memory = (ctypes.c_byte * rows.nbytes).from_address(rows.ctypes.data)
+    return np.frombuffer(memoryview(memory), rows.dtype).reshape(rows.shape)

@@ -16,6 +16,7 @@ from itkm_core.clustering.features import unit_rows
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph, jaccard_graph
 from itkm_core.clustering.neighbors import RECALL, nearest
 from itkm_core.clustering.search import resolve_backend
+from itkm_core.clustering.workers import Threads, Workers
 from itkm_core.errors import ConfigError, FeatureError
 
 
@@ -49,6 +50,7 @@ def pseudo_label(
     recall: float = RECALL,
     sample_ids: npt.ArrayLike | None = None,
     num_threads: int | None = None,
+    workers: Workers | None = None,
 ) -> PseudoLabels:
     """Cluster images by k-reciprocal Jaccard distance and DBSCAN, without an N x N array.
 
@@ -61,7 +63,8 @@ def pseudo_label(
     `sample_ids` int [N], unique: the order of images that decides ties and numbers the labels; without them it
     is the order of rows. With them, permuted rows give the same labels, bit for bit. Without them a permutation
     gives the same partition unless rows tie exactly (copies of one image beyond k1).
-    `num_threads`: default OMP_NUM_THREADS, else all usable cores; the result does not depend on it.
+    `num_threads`: default OMP_NUM_THREADS, else all usable cores. `workers`: who computes, in place of this process's
+    threads (`itkm_core.clustering.workers`). The result depends on neither.
 
     N = 0 gives empty arrays. The source of each step is named in its module; where border images go and the
     confidence are [ours].
@@ -80,6 +83,7 @@ def pseudo_label(
         recall=recall,
         sample_ids=sample_ids,
         num_threads=num_threads,
+        workers=workers,
     )
     return space.pseudo_labels(space.cluster(eps), eps)
 
@@ -128,13 +132,14 @@ def jaccard_space(
     recall: float = RECALL,
     sample_ids: npt.ArrayLike | None = None,
     num_threads: int | None = None,
+    workers: Workers | None = None,
 ) -> JaccardSpace:
     """The neighbour search and the Jaccard graph up to `max_distance`, with the parameters of `pseudo_label`.
 
     Raises as `pseudo_label` does.
     """
     _check_parameters(k1, k2, min_samples)
-    threads = thread_count(num_threads)
+    by: Workers = workers or Threads(thread_count(num_threads))
     rows = unit_rows(features)
     resolve_backend(backend, 0)  # a wrong name is refused before any work
     order = _order(sample_ids, len(rows))
@@ -158,11 +163,9 @@ def jaccard_space(
     }
     if not len(rows):
         return JaccardSpace(None, None, parameters)
-    near = nearest(rows, k1_used, backend=backend, recall=recall, num_threads=threads)
+    near = nearest(rows, k1_used, backend=backend, recall=recall, workers=by)
     parameters |= {"backend_used": near.backend, "recall_used": near.recall}
-    graph = jaccard_graph(
-        rows, near.indices, k2=k2_used, max_distance=max_distance, threads=threads
-    )
+    graph = jaccard_graph(rows, near.indices, k2=k2_used, max_distance=max_distance, workers=by)
     return JaccardSpace(graph, None if order is None else np.argsort(order), parameters)
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.compiled import Array, kernel, map_blocks, scratch_block
+from itkm_core.clustering.compiled import Array, kernel, span_in_blocks
 from itkm_core.clustering.similarity import softmax_rows
+from itkm_core.clustering.workers import Workers, joined, joined_each
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class SparseRows:
 
 
 def encode(
-    rows: npt.NDArray[np.float32], lists: npt.NDArray[np.int32], k2: int, threads: int
+    rows: npt.NDArray[np.float32], lists: npt.NDArray[np.int32], k2: int, workers: Workers
 ) -> SparseRows:
     """V as docs/labelling.md, steps 2 and 3: `rows` float32 [N, D], `lists` int32 [N, k1], 1 <= k2 <= k1.
 
@@ -39,42 +40,54 @@ def encode(
     num_rows, k1 = lists.shape
     # Python rounds half to even, as the definition does.
     half = min(round(k1 / 2) + 1, k1)
-    block = scratch_block(num_rows)
-    back = np.concatenate(
-        map_blocks(lambda a, b: _ranks_in_return(lists, a, b), num_rows, block, threads)
-    )
-    sets = map_blocks(
-        lambda a, b: _expanded_sets(lists, back, half, a, b), num_rows, block, threads
-    )
-    start = _row_starts([sizes for sizes, _ in sets])
-    columns = np.concatenate([columns for _, columns in sets])
-    del sets
-    values = np.concatenate(
-        map_blocks(lambda a, b: softmax_rows(rows, start, columns, a, b), num_rows, block, threads)
-    )
-    plain = SparseRows(start, columns, values)
-    return plain if k2 == 1 else _expand_queries(plain, lists, k2, threads)
+    ranked = workers.share(lists)
+    back = joined(workers.spans(_ranks_of_span, num_rows, 1, ranked))
+    sets = workers.spans(_sets_of_span, num_rows, 1, ranked, workers.share(back), half)
+    sizes, columns = joined_each(sets)
+    del sets, back
+    start = _row_starts(sizes)
+    where = workers.share(start), workers.share(columns)
+    values = joined(workers.spans(_weights_of_span, num_rows, 1, workers.share(rows), *where))
+    if k2 == 1:
+        return SparseRows(start, columns, values)
+    means = workers.spans(_means_of_span, num_rows, 1, *where, workers.share(values), ranked, k2)
+    sizes, columns, values = joined_each(means)
+    return SparseRows(_row_starts(sizes), columns, values)
 
 
-def _expand_queries(
-    plain: SparseRows, lists: npt.NDArray[np.int32], k2: int, threads: int
-) -> SparseRows:
+def _ranks_of_span(lists: Array, start: int, stop: int, threads: int) -> Array:
+    return span_in_blocks(_ranks_in_return, len(lists), start, stop, threads, lists)
+
+
+def _sets_of_span(
+    lists: Array, back: Array, half: int, start: int, stop: int, threads: int
+) -> tuple[Array, ...]:
+    return span_in_blocks(_expanded_sets, len(lists), start, stop, threads, lists, back, half)
+
+
+def _weights_of_span(
+    rows: Array, row_start: Array, columns: Array, start: int, stop: int, threads: int
+) -> Array:
+    return span_in_blocks(softmax_rows, len(rows), start, stop, threads, rows, row_start, columns)
+
+
+def _means_of_span(
+    row_start: Array,
+    columns: Array,
+    values: Array,
+    lists: Array,
+    k2: int,
+    start: int,
+    stop: int,
+    threads: int,
+) -> tuple[Array, ...]:
     """Each row becomes the mean of the rows of its first k2 list entries."""
-    blocks = map_blocks(
-        lambda a, b: _mean_rows(plain.start, plain.columns, plain.values, lists, k2, a, b),
-        len(plain),
-        scratch_block(len(plain)),
-        threads,
-    )
-    return SparseRows(
-        _row_starts([sizes for sizes, _, _ in blocks]),
-        np.concatenate([columns for _, columns, _ in blocks]),
-        np.concatenate([values for _, _, values in blocks]),
-    )
+    arguments = row_start, columns, values, lists, k2
+    return span_in_blocks(_mean_rows, len(lists), start, stop, threads, *arguments)
 
 
-def _row_starts(sizes: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
+def _row_starts(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 @kernel

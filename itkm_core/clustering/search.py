@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from itkm_core.clustering.compiled import map_blocks
-from itkm_core.clustering.products import BLOCK_QUERIES, TILE_ROWS, products, writable
+from itkm_core.clustering.products import BLOCK_QUERIES, TILE_ROWS, products
 from itkm_core.clustering.topk import Best
 from itkm_core.errors import ConfigError
 
@@ -117,15 +117,13 @@ def _search_torch(
     use: Callable[..., Result],
 ) -> list[Result]:
     """A product at a time, each small enough for a core's cache, and the best of each query kept beside them."""
-    asking, others = writable(queries), writable(rows)
-
     with products() as product:
 
         def block(start: int, stop: int) -> Result:
             best = Best(stop - start, width)
-            for first in range(0, len(others), TILE_ROWS):
-                scores = product(asking[start:stop], others[first : first + TILE_ROWS])
+            for first in range(0, len(rows), TILE_ROWS):
+                scores = product(queries[start:stop], rows[first : first + TILE_ROWS])
                 best.offer(scores, first)
             return use(start, *best.take())
 
-        return map_blocks(block, len(asking), BLOCK_QUERIES, num_threads)
+        return map_blocks(block, len(queries), BLOCK_QUERIES, num_threads)

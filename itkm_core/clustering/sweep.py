@@ -22,6 +22,7 @@ from itkm_core.clustering.guards import Condition, check
 from itkm_core.clustering.neighbors import RECALL
 from itkm_core.clustering.pseudo_labels import JaccardSpace, PseudoLabels, check_eps, jaccard_space
 from itkm_core.clustering.silhouette import silhouette
+from itkm_core.clustering.workers import Workers
 from itkm_core.errors import ConfigError
 
 
@@ -71,6 +72,7 @@ def sweep(
     recall: float = RECALL,
     sample_ids: npt.ArrayLike | None = None,
     num_threads: int | None = None,
+    workers: Workers | None = None,
 ) -> Sweep:
     """Label the same images at each of `eps_values` (ascending); the other arguments as in `pseudo_label`.
 
@@ -87,6 +89,7 @@ def sweep(
         recall=recall,
         sample_ids=sample_ids,
         num_threads=num_threads,
+        workers=workers,
     )
     return sweep_space(space, eps_values, num_threads=num_threads)
 

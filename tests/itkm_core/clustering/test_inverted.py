@@ -3,6 +3,7 @@ import pytest
 
 from itkm_core.clustering import inverted, nearest
 from itkm_core.clustering.inverted import make_inverted_file, probes_for, search_inverted_file
+from itkm_core.clustering.workers import Threads
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def slow_search(queries, file, probes, width):
 
 
 def test_lists_hold_every_row_once_beside_its_nearest_centroid(rows):
-    file = make_inverted_file(rows, 1, 40)
+    file = make_inverted_file(rows, Threads(1), 40)
     np.testing.assert_array_equal(np.sort(file.numbers), np.arange(len(rows)))
     np.testing.assert_array_equal(file.rows, rows[file.numbers])
     of_row = np.repeat(np.arange(40), np.diff(file.start))
@@ -44,7 +45,7 @@ def test_a_search_is_the_slow_one(rows, probes, monkeypatch):
     monkeypatch.setattr(inverted, "TOGETHER", 400)
     monkeypatch.setattr(inverted, "AT_A_LIST", 7)
     monkeypatch.setattr(inverted, "TILE_ROWS", 30)
-    file = make_inverted_file(rows, 1, 40)
+    file = make_inverted_file(rows, Threads(1), 40)
     scores, found = searched(rows[::2], file, probes, 60)
     expected_scores, expected = slow_search(rows[::2], file, probes, 60)
     np.testing.assert_allclose(scores, expected_scores, atol=1e-5)
@@ -56,7 +57,7 @@ def test_a_search_is_the_slow_one(rows, probes, monkeypatch):
 def test_threads_change_nothing(rows, monkeypatch):
     monkeypatch.setattr(inverted, "TOGETHER", 100)
     monkeypatch.setattr(inverted, "BLOCK_QUERIES", 64)
-    one, three = make_inverted_file(rows, 1), make_inverted_file(rows, 3)
+    one, three = make_inverted_file(rows, Threads(1)), make_inverted_file(rows, Threads(3))
     for name in ("centroids", "rows", "numbers", "start"):
         np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
     for first, second in zip(
@@ -67,7 +68,7 @@ def test_threads_change_nothing(rows, monkeypatch):
 
 @pytest.mark.parametrize("recall", [0.5, 0.9, 0.99, 1.0])
 def test_the_probes_are_the_fewest_of_that_recall(rows, recall):
-    file, queries = make_inverted_file(rows, 1), rows[::7]
+    file, queries = make_inverted_file(rows, Threads(1)), rows[::7]
     known = nearest(rows, 10, backend="torch").indices[::7, 1:]
     probes, measured = probes_for(file, queries, known, recall)
 

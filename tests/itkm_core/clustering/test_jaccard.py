@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from itkm_core.clustering import jaccard, reciprocal
+from itkm_core.clustering import compiled, reciprocal
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, graph_of
 from itkm_core.clustering.reciprocal import SparseRows, encode
+from itkm_core.clustering.workers import Threads
 
 
 def dense(rows):
@@ -54,20 +55,24 @@ SIZES = [(1, 1), (2, 1), (2, 2), (3, 2), (5, 5), (7, 3), (10, 4), (21, 6), (30, 
 def test_encoding_and_graph_are_the_twins(make, twin, name, k1, k2):
     rows = make.awkward[name]
     v = twin.encoding(rows, k1, k2)
-    found = encode(rows, twin.lists(rows, k1), k2, 2)
+    found = encode(rows, twin.lists(rows, k1), k2, Threads(2))
     np.testing.assert_allclose(dense(found), v, atol=1e-14)
     np.testing.assert_allclose(found.values.sum(), len(rows))
     for max_distance in (0.3, 0.6, 0.95):
-        check_graph(graph_of(found, max_distance, 2), twin.distances(v))
+        check_graph(graph_of(found, max_distance, Threads(2)), twin.distances(v))
 
 
 def test_half_of_k1_rounds_half_to_even(make, twin, monkeypatch):
     # k1 = 5: h = 2. Rounding up to 3 would give other rows.
     rows = make.people(12, 8, 6, 0.8, 3)
     expected = twin.encoding(rows, 5, 1)
-    np.testing.assert_allclose(dense(encode(rows, twin.lists(rows, 5), 1, 1)), expected, atol=1e-14)
+    np.testing.assert_allclose(
+        dense(encode(rows, twin.lists(rows, 5), 1, Threads(1))), expected, atol=1e-14
+    )
     monkeypatch.setattr(reciprocal, "round", lambda x: int(x + 0.5), raising=False)
-    assert not np.allclose(dense(encode(rows, twin.lists(rows, 5), 1, 1)), expected, atol=1e-3)
+    assert not np.allclose(
+        dense(encode(rows, twin.lists(rows, 5), 1, Threads(1))), expected, atol=1e-3
+    )
 
 
 def test_blocks_and_threads_change_no_bit(make, twin, monkeypatch):
@@ -75,9 +80,8 @@ def test_blocks_and_threads_change_no_bit(make, twin, monkeypatch):
     ranked = twin.lists(rows, 12)
     results = []
     for block, threads in ((10_000, 1), (37, 1), (64, 3), (1, 2)):
-        for module in (jaccard, reciprocal):
-            monkeypatch.setattr(module, "scratch_block", lambda n, block=block: block)
-        graph = graph_of(encode(rows, ranked, 4, threads), 0.6, threads)
+        monkeypatch.setattr(compiled, "scratch_block", lambda n, block=block: block)
+        graph = graph_of(encode(rows, ranked, 4, Threads(threads)), 0.6, Threads(threads))
         results.append((graph.start, graph.neighbors, graph.distances))
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
@@ -89,7 +93,7 @@ def test_room_for_sets_and_pairs_grows(twin):
     rng = np.random.default_rng(0)
     v = rng.random((300, 12)) + 1
     v = np.pad(v / v.sum(axis=1, keepdims=True), ((0, 0), (0, 288)))
-    graph = graph_of(sparse(v), 0.95, 1)
+    graph = graph_of(sparse(v), 0.95, Threads(1))
     assert len(graph.neighbors) == 300 * 299
     check_graph(graph, twin.distances(v))
 
@@ -99,8 +103,8 @@ def test_distances_of_exactly_one_half_are_within_one_half():
     v = np.zeros((6, 6))
     v[0, [0, 1, 2]] = v[1, [1, 2, 3]] = v[2, [0, 2, 3]] = 1 / 3
     v[3:, 3:] = np.eye(3)
-    assert np.isfinite(dense_distances(graph_of(sparse(v), 0.5, 1))[:3, :3]).sum() == 6
-    assert np.isfinite(dense_distances(graph_of(sparse(v), 0.49999, 1))).sum() == 0
+    assert np.isfinite(dense_distances(graph_of(sparse(v), 0.5, Threads(1)))[:3, :3]).sum() == 6
+    assert np.isfinite(dense_distances(graph_of(sparse(v), 0.49999, Threads(1)))).sum() == 0
 
 
 def test_copies_beyond_the_lists_are_one_type(make, twin):
@@ -108,7 +112,7 @@ def test_copies_beyond_the_lists_are_one_type(make, twin):
     ranked = np.tile(np.arange(10, dtype=np.int32), (4000, 1))
     for i in range(4000):
         ranked[i] = [i, *[j for j in range(10) if j != i][:9]]
-    graph = graph_of(encode(rows, ranked, 4, 1), 0.6, 1)
+    graph = graph_of(encode(rows, ranked, 4, Threads(1)), 0.6, Threads(1))
     assert len(graph.within) == 2
     assert len(graph.neighbors) == 2
     # The tail has 1/4 of its weight on itself and 3/4 on the ten that all lists hold.

@@ -1,0 +1,93 @@
+"""Labelling one large group on many machines: spans of rows as Ray tasks over arrays in the object store.
+
+The arrays that a step reads are put once; every machine has one copy, which its tasks map and do not copy. A machine
+that is lost takes its tasks' results with it, and Ray computes these again from the copy of the task that divides the
+work, which is the owner of all of them. Labels are the same for one task and for many (`itkm_core.clustering.workers`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+import numpy as np
+import ray
+
+from itkm_core.clustering.compiled import Array
+from itkm_core.clustering.products import readable
+
+Result = TypeVar("Result")
+
+TASKS_PER_CPU = 8
+"""So that the last tasks of a step, of which some CPUs have none, are a small part of it. [ours]"""
+
+MIN_ROWS = 16_384
+"""Rows below which a task costs more to start than it computes. [ours]"""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """An array and where it lies in the object store."""
+
+    array: Array
+    reference: Any
+
+
+class RayTasks:
+    """`Workers` of `cpus` CPUs each: spans of `rows` rows, rounded up to the step's multiple.
+
+    `name` stands before the step's in the dashboard, as in "label[uvi/1] exact_lists".
+    """
+
+    def __init__(self, name: str, *, rows: int, cpus: int = 1) -> None:
+        self.name, self.rows, self.threads = name, rows, cpus
+        self._shared: WeakValueDictionary[int, Shared] = WeakValueDictionary()
+
+    def share(self, array: Array) -> Shared:
+        """The array in the object store, until nobody holds what this returns."""
+        known = self._shared.get(id(array))
+        if known is None:
+            known = self._shared[id(array)] = Shared(array, ray.put(array))
+        return known
+
+    def spans(
+        self, step: Callable[..., Result], num_rows: int, multiple: int, *arguments: Any
+    ) -> list[Result]:
+        """The step of each span as a Ray task; in this process where there is only one."""
+        size = -(-self.rows // multiple) * multiple
+        if num_rows <= size:
+            here = [each.array if isinstance(each, Shared) else each for each in arguments]
+            return [step(*here, 0, num_rows, self.threads)]
+        sent = [each.reference if isinstance(each, Shared) else each for each in arguments]
+        task = ray.remote(_span).options(
+            num_cpus=self.threads,
+            name=f"{self.name} {step.__name__.strip('_')}",
+            max_retries=3,
+        )
+        bounds = [(start, min(start + size, num_rows)) for start in range(0, num_rows, size)]
+        references = [task.remote(step, a, b, self.threads, *sent) for a, b in bounds]
+        results: list[Result] = ray.get(references)
+        return results
+
+
+def _span(
+    step: Callable[..., Result], start: int, stop: int, threads: int, *arguments: Any
+) -> Result:
+    """The body of a task. Arrays of the object store are read-only, for which kernels would be compiled anew."""
+    arrays = [readable(each) if isinstance(each, np.ndarray) else each for each in arguments]
+    return step(*arrays, start, stop, threads)
+
+
+def ray_tasks(name: str, num_images: int) -> RayTasks | None:
+    """The tasks to label a group of `num_images` with on this cluster; None where one does as well."""
+    nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    sizes = [int(cpus) for cpus in nodes if cpus >= 1]
+    if num_images < 2 * MIN_ROWS or sum(sizes) < 2:
+        return None
+    # Few large tasks on large machines: each process of a task holds libraries of its own.
+    cpus = max(1, min(8, min(sizes) // 4))
+    slots = sum(size // cpus for size in sizes)
+    rows = max(MIN_ROWS, -(-num_images // (TASKS_PER_CPU * slots)))
+    return RayTasks(name, rows=rows, cpus=cpus)

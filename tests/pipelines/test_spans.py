@@ -1,0 +1,96 @@
+"""Large groups as many Ray tasks: the labels of one process, on one machine and on three, one of which is lost."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from itkm_core.clustering import inverted, neighbors, pseudo_label
+from pipelines import spans
+from pipelines.spans import RayTasks, ray_tasks
+
+ASKED = {"k1": 12, "k2": 3, "eps": 0.5, "recall": 0.9}
+
+
+def people(num_people: int, images: int = 8, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    centres = np.repeat(rng.standard_normal((num_people, 16)), images, axis=0)
+    rows = (centres + 0.7 * rng.standard_normal(centres.shape)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("backend", ["torch", "ivf"])
+def test_labels_are_those_of_one_process(local_ray, monkeypatch, backend):
+    for module in (inverted, neighbors):
+        monkeypatch.setattr(module, "TOGETHER", 64)
+    rows = people(60)
+    rows[100:120] = rows[3]
+    expected = pseudo_label(rows, backend=backend, **ASKED)
+    found = pseudo_label(
+        rows, backend=backend, workers=RayTasks("label[test/0]", rows=200), **ASKED
+    )
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_array_equal(found.confidence, expected.confidence)
+    assert found.parameters == expected.parameters
+    assert found.num_clusters > 20
+
+
+def test_an_array_is_sent_once_and_let_go(local_ray):
+    tasks = RayTasks("label[test/0]", rows=10)
+    array = np.arange(12)
+    first = tasks.share(array)
+    assert tasks.share(array) is first
+    reference = first.reference
+    del first
+    gc.collect()
+    assert tasks.share(array).reference != reference
+
+
+def test_a_small_group_is_not_divided(local_ray, monkeypatch):
+    assert ray_tasks("label[test/0]", spans.MIN_ROWS) is None
+    divided = ray_tasks("label[test/0]", 100 * spans.MIN_ROWS)
+    assert divided is not None
+    assert divided.threads == 1
+    assert divided.rows == -(-100 * spans.MIN_ROWS // (2 * spans.TASKS_PER_CPU))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cpus", "num_tasks"),
+    [([1], None, 0), ([2], 1, 16), ([1, 1, 1], 1, 24), ([64, 64], 8, 128), ([16, 4], 1, 160)],
+)
+def test_tasks_fit_the_machines(monkeypatch, nodes, cpus, num_tasks):
+    alive = [{"Alive": True, "Resources": {"CPU": float(count)}} for count in nodes]
+    lost = {"Alive": False, "Resources": {"CPU": 64.0}}
+    monkeypatch.setattr(
+        spans.ray, "nodes", lambda: [*alive, lost, {"Alive": True, "Resources": {}}]
+    )
+    tasks = ray_tasks("label[test/0]", 10_000_000)
+    if cpus is None:
+        assert tasks is None
+    else:
+        assert tasks.threads == cpus
+        assert -(-10_000_000 // tasks.rows) == num_tasks
+
+
+def test_labels_are_the_same_on_three_machines_of_which_one_is_lost(tmp_path):
+    """A cluster of three simulated nodes in a process of its own; `cluster_of_three.py` kills one in the middle."""
+    script = Path(__file__).with_name("cluster_of_three.py")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment = {**kept, "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=environment,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert done.stdout.count("the same labels after the loss of a machine") == 2
