@@ -28,6 +28,7 @@ from pipelines.label_features import (
     sweep_options,
     write_labels,
 )
+from pipelines.label_memory import memory_needed
 from pipelines.runs import RunFolder, digest_of
 from pipelines.scenarios import narrow
 from pipelines.steps import RunContext, remote, run_body
@@ -153,7 +154,8 @@ def _sweep(
         options=sweep_options(context.config, step.scenario),
         without_camera=context.config.without_camera,
     )
-    found: dict[str, Any] = remote(sweep_group, step, task, values)
+    needed = memory_needed(context.corpus, task)
+    found: dict[str, Any] = remote(sweep_group, step, task, values, memory=needed)
     return found
 
 

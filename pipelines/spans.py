@@ -82,12 +82,22 @@ def _span(
 
 def ray_tasks(name: str, num_images: int) -> RayTasks | None:
     """The tasks to label a group of `num_images` with on this cluster; None where one does as well."""
-    nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
-    sizes = [int(cpus) for cpus in nodes if cpus >= 1]
-    if num_images < 2 * MIN_ROWS or sum(sizes) < 2:
+    sizes = _machines()
+    if not is_divided(num_images):
         return None
     # Few large tasks on large machines: each process of a task holds libraries of its own.
     cpus = max(1, min(8, min(sizes) // 4))
     slots = sum(size // cpus for size in sizes)
     rows = max(MIN_ROWS, -(-num_images // (TASKS_PER_CPU * slots)))
     return RayTasks(name, rows=rows, cpus=cpus)
+
+
+def is_divided(num_images: int) -> bool:
+    """Whether a group of `num_images` is labelled by more than one task on this cluster."""
+    return num_images >= 2 * MIN_ROWS and sum(_machines()) > 1
+
+
+def _machines() -> list[int]:
+    """CPUs of each machine that has any to give."""
+    alive = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    return [int(cpus) for cpus in alive if cpus >= 1]

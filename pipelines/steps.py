@@ -21,6 +21,7 @@ from pipelines.encoders import EncoderSource
 from pipelines.evaluate import evaluate, splits_to_extract
 from pipelines.extract import extract
 from pipelines.label import GroupTask, label_group
+from pipelines.label_memory import memory_needed
 from pipelines.match import MatchTask, match_scenario
 from pipelines.prompts import train_prompts
 from pipelines.runs import RunFolder, digest_of
@@ -125,7 +126,9 @@ def _label(context: RunContext, rounds: Sequence[Round], number: int, step: Step
         without_camera=context.config.without_camera,
         learns=context.learns,
     )
-    digest, facts = remote(label_group, step, task)
+    needed = memory_needed(context.corpus, task)
+    digest, facts = remote(label_group, step, task, memory=needed)
+    facts["memory_bytes"] = needed
     tags = {"scenario": step.scenario, "group": str(step.group)}
     context.telemetry.set("itkm_clusters", facts["clusters"], **tags)
     context.telemetry.set("itkm_outlier_share", facts["outlier_share"], **tags)
@@ -232,9 +235,14 @@ def _line(rounds: Sequence[Round], number: int, step: Step) -> str:
     return f"{rounds[number - 1].folder} {step.kind}"
 
 
-def remote(function: Callable[..., Any], step: Step, *args: Any) -> Any:
-    """Run `function` as a Ray task named after its step; a user's error comes back as itself."""
-    task = ray.remote(function).options(num_cpus=1, name=step.title, max_retries=3)
+def remote(function: Callable[..., Any], step: Step, *args: Any, memory: int = 0) -> Any:
+    """Run `function` as a Ray task named after its step; a user's error comes back as itself.
+
+    memory: bytes that a machine must have left for it.
+    """
+    task = ray.remote(function).options(
+        num_cpus=1, memory=memory or None, name=step.title, max_retries=3
+    )
     try:
         return ray.get(task.remote(*args))
     except RayTaskError as error:

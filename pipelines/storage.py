@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,9 +70,10 @@ class Place:
     def clear(self) -> Place:
         """An empty folder here, whatever was here before."""
         fs, path = self.resolve()
-        if fs.get_file_info(path).type != pafs.FileType.NotFound:
-            fs.delete_dir(path)
-        fs.create_dir(path, recursive=True)
+        with self._writing():
+            if fs.get_file_info(path).type != pafs.FileType.NotFound:
+                fs.delete_dir(path)
+            fs.create_dir(path, recursive=True)
         return self
 
     def remove(self) -> None:
@@ -90,13 +93,24 @@ class Place:
     def write_bytes(self, data: bytes) -> None:
         """Write whole or not at all: a temporary name, then a rename (an object store's put is whole)."""
         fs, path = self.resolve()
-        try:
+        temporary = f"{path}.tmp-{os.getpid()}" if self.is_local else path
+        with self._writing():
             fs.create_dir(os.path.dirname(path), recursive=True)
-            temporary = f"{path}.tmp-{os.getpid()}" if self.is_local else path
-            with fs.open_output_stream(temporary) as stream:
-                stream.write(data)
-            if temporary != path:
-                os.replace(temporary, path)
+            try:
+                with fs.open_output_stream(temporary) as stream:
+                    stream.write(data)
+                if temporary != path:
+                    os.replace(temporary, path)
+            except BaseException:
+                # Half a file on a full disk is room that the next try needs.
+                if temporary != path:
+                    Path(temporary).unlink(missing_ok=True)
+                raise
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except (OSError, pa.ArrowException) as error:
             raise StorageError(
                 f"cannot write {self.uri}: {error}; check that the place exists, is writable "

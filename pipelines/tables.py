@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from itkm_core.clustering.memory import gigabytes
 from pipelines.dag import Kind, Round, Step
 from pipelines.runs import Manifest, RunFolder
 
@@ -29,9 +30,11 @@ def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
             agreement = facts["agreement"]
             moved = "" if agreement is None else f", agreement {agreement:.3f}"
             chosen = f", eps {facts['eps']:g} (auto)" if facts.get("eps_reason") else ""
+            needed = facts.get("memory_bytes")
+            memory = "" if needed is None else f", about {gigabytes(needed)} of memory"
             return (
                 f"{facts['clusters']:,} clusters, outliers {100 * facts['outlier_share']:.1f} %, "
-                f"largest {100 * facts['largest_share']:.1f} %{moved}{chosen}"
+                f"largest {100 * facts['largest_share']:.1f} %{moved}{chosen}{memory}"
             )
         case Kind.PROMPTS:
             before, after = facts["scenario_cosine_before"], facts["scenario_cosine"]

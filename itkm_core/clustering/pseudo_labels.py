@@ -14,6 +14,7 @@ from itkm_core.clustering.confidence import confidence
 from itkm_core.clustering.dbscan import Clustering, dbscan
 from itkm_core.clustering.features import unit_rows
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph, jaccard_graph
+from itkm_core.clustering.memory import check_memory, estimate_memory, free_memory
 from itkm_core.clustering.neighbors import RECALL, nearest
 from itkm_core.clustering.search import resolve_backend
 from itkm_core.clustering.workers import Threads, Workers
@@ -163,6 +164,16 @@ def jaccard_space(
     }
     if not len(rows):
         return JaccardSpace(None, None, parameters)
+    needed = estimate_memory(
+        len(rows),
+        rows.shape[1],
+        k1=k1_used,
+        k2=k2_used,
+        backend=backend,
+        copies=0,  # the rows are there already
+        divided=not isinstance(by, Threads),
+    )
+    check_memory(needed, free_memory(), num_images=len(rows), k1=k1_used)
     near = nearest(rows, k1_used, backend=backend, recall=recall, workers=by)
     parameters |= {"backend_used": near.backend, "recall_used": near.recall}
     graph = jaccard_graph(rows, near.indices, k2=k2_used, max_distance=max_distance, workers=by)

@@ -1,0 +1,61 @@
+"""What a labelling task asks Ray for."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from itkm_core.clustering.memory import LIBRARIES, estimate_memory
+from itkm_core.errors import FeatureError, LabelError
+from pipelines import label_memory
+from pipelines.label import GroupTask
+from pipelines.label_memory import memory_needed
+from pipelines.storage import Place
+
+OPTIONS = {"k1": 30, "k2": 6, "eps": 0.5, "min_samples": 4, "backend": "auto", "recall": 0.99}
+
+
+def machines(monkeypatch: pytest.MonkeyPatch, *memory: int) -> None:
+    nodes = [{"Alive": True, "Resources": {"CPU": 2.0, "memory": float(each)}} for each in memory]
+    for module in (label_memory, "pipelines.spans"):
+        target = f"{module if isinstance(module, str) else module.__name__}.ray.nodes"
+        monkeypatch.setattr(target, lambda: nodes)
+
+
+@pytest.fixture
+def task(tmp_path) -> GroupTask:
+    features = pa.FixedSizeListArray.from_arrays(np.ones(64, np.float32), 64)
+    place = Place.at(tmp_path) / "features"
+    (place / "scenario=uvi" / "part-0.parquet").write_table(
+        pa.table({"sample_id": [0], "feature": features})
+    )
+    return GroupTask("corpus", "uvi", 1, place, Place.at(tmp_path) / "out", None, OPTIONS)
+
+
+def corpus(num_images: int) -> SimpleNamespace:
+    return SimpleNamespace(counts={("uvi", 1, "train"): num_images})
+
+
+def test_a_task_asks_for_what_the_estimate_says(task, monkeypatch):
+    machines(monkeypatch, 10**9, 10**11)
+    expected = estimate_memory(500_000, 64, k1=30, k2=6, copies=1, divided=True)
+    assert memory_needed(corpus(500_000), task) == expected
+    assert memory_needed(corpus(10), task) < LIBRARIES + 10**6
+
+
+def test_what_no_machine_has_is_refused_instead_of_waited_for(task, monkeypatch):
+    machines(monkeypatch, 10**9, 3 * 10**9)
+    with pytest.raises(
+        LabelError, match=r"uvi/1: labelling 5,000,000 .* more than 3.0 GB: lower labels.k1"
+    ):
+        memory_needed(corpus(5_000_000), task)
+
+
+def test_no_features_are_said_to_be_missing(task, monkeypatch):
+    machines(monkeypatch, 10**11)
+    task.features.clear()
+    with pytest.raises(FeatureError, match="no features there"):
+        memory_needed(corpus(10), task)
