@@ -19,7 +19,7 @@ console = Console()
 
 
 @contextmanager
-def own_ray(num_cpus: int) -> Iterator[None]:
+def own_ray(num_cpus: int, object_store_memory: int = 512 * 2**20) -> Iterator[None]:
     """A local Ray with this many CPUs, ended with the block."""
     import ray
 
@@ -29,7 +29,7 @@ def own_ray(num_cpus: int) -> Iterator[None]:
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,
-        object_store_memory=512 * 2**20,
+        object_store_memory=object_store_memory,
     )
     try:
         yield

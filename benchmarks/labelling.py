@@ -16,7 +16,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from process_tree import watch
 from rich.console import Console
 from rich.table import Table
 
@@ -67,32 +67,11 @@ def worker(variant: str, folder: Path, repeats: int) -> None:
 
 def measure(variant: str, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Run a variant in its process and watch the memory of that process tree."""
-    import psutil
-
     command = [sys.executable, __file__, "--worker", variant, "--folder", str(folder)]
     command += ["--repeats", str(arguments.repeats)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
-    with (folder / f"{variant}.txt").open("w+") as out:
-        process = subprocess.Popen(command, stdout=out, env=environment)
-        tree, peak, before = psutil.Process(process.pid), 0, 0
-        while process.poll() is None:
-            held = 0
-            try:
-                for one in (tree, *tree.children(recursive=True)):
-                    held += one.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
-            if not os.fstat(out.fileno()).st_size:
-                before = held
-            peak = max(peak, held)
-            time.sleep(0.005)
-        if process.returncode:
-            raise SystemExit(f"{variant} failed with exit status {process.returncode}")
-        out.seek(0)
-        facts: dict[str, Any] = {k: v for line in out for k, v in json.loads(line).items()}
-    facts["peak_mb"] = peak / 1e6
-    facts["above_start_mb"] = (peak - before) / 1e6
-    return facts
+    watched = watch(command, {"OMP_NUM_THREADS": str(arguments.threads)})
+    above = watched.peak - watched.before
+    return {**watched.facts, "peak_mb": watched.peak / 1e6, "above_start_mb": above / 1e6}
 
 
 def main() -> None:

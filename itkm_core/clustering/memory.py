@@ -20,7 +20,7 @@ EXPANDED_ENTRIES = 3.6
 PAIRS = 2.0
 """Images within eps of an image, in multiples of k1: at most 1.9 seen, with twice as many images a person."""
 
-LIBRARIES = 400 << 20
+LIBRARIES = 750 << 20
 """What numpy, numba and torch take once they are loaded."""
 
 
