@@ -92,6 +92,9 @@ class LabelConfig(Section):
     # How neighbours are found. auto: exact below 200,000 images of a group, ivf from there on; docs/labelling.md.
     backend: Literal["auto", "faiss-flat", "torch", "ivf"] = "auto"
     recall: float = Field(default=0.99, gt=0, le=1)  # of ivf [ours]
+    dbscan: Literal["sparse", "cuml"] = (
+        "sparse"  # cuml where a GPU holds the dense matrix; same labels
+    )
     scenarios: dict[str, LabelOverride] = {}
 
     @field_validator("eps_candidates")
@@ -125,6 +128,9 @@ class ComputeConfig(Section):
     num_workers: int | None = Field(default=None, ge=1)  # training; None: one per GPU, else one
     num_extractors: int | None = Field(default=None, ge=1)  # None: one per GPU, else one per CPU
     gpus_per_worker: float | None = Field(default=None, ge=0)  # None: 1 where the cluster has any
+    # Of each labelling task that uses one (30,000 images and more, or labels.dbscan=cuml); None: 0.25 where the
+    # cluster has any GPU.
+    gpus_per_label: float | None = Field(default=None, ge=0)
     cluster_share: float = Field(
         default=1.0, gt=0, le=1
     )  # of the CPUs and GPUs, for runs side by side
@@ -214,7 +220,7 @@ class RunConfig(Section):
 
     def identity(self) -> dict[str, Any]:
         """What decides the results: everything but where the work runs, and what nothing reads."""
-        unread = set() if self.labels.chooses_eps else {"eps_candidates"}
+        unread = {"dbscan"} if self.labels.chooses_eps else {"dbscan", "eps_candidates"}
         return self.model_dump(mode="json", exclude={"compute": True, "labels": unread})
 
 

@@ -48,11 +48,11 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     from itkm_core.clustering import agreement
     from itkm_core.clustering.guards import Condition, check, describe, keep_or_stop
     from pipelines.label_rows import label_rows
-    from pipelines.spans import ray_tasks
+    from pipelines.spans import group_workers
 
     where = f"{task.scenario}/{task.group}"
     ids, features, compared = group_features(task)
-    workers = ray_tasks(f"label[{where}]", len(ids))
+    workers = group_workers(f"label[{where}]", len(ids))
     labelled = label_rows(compared, ids, task.options, where=where, workers=workers)
     found = labelled.found
     is_core, confidence = found.is_core, found.confidence

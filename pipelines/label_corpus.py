@@ -31,6 +31,7 @@ from pipelines.label_features import (
 from pipelines.label_memory import memory_needed
 from pipelines.runs import RunFolder, digest_of
 from pipelines.scenarios import narrow
+from pipelines.spans import gpus_to_label
 from pipelines.steps import RunContext, remote, run_body
 from pipelines.storage import Place
 from pipelines.tables import print_step
@@ -155,7 +156,10 @@ def _sweep(
         without_camera=context.config.without_camera,
     )
     needed = memory_needed(context.corpus, task)
-    found: dict[str, Any] = remote(sweep_group, step, task, values, memory=needed)
+    images = context.corpus.counts[(step.scenario, step.group, "train")]
+    config = context.config
+    gpus = gpus_to_label(images, config.compute.gpus_per_label, config.labels.dbscan)
+    found: dict[str, Any] = remote(sweep_group, step, task, values, memory=needed, gpus=gpus)
     return found
 
 
@@ -163,11 +167,11 @@ def sweep_group(task: GroupTask, values: tuple[float, ...]) -> dict[str, Any]:
     """The sweep of one group as `label_rows.swept` records it: the body of a Ray task."""
     from itkm_core.clustering import sweep
     from pipelines.label_rows import swept
-    from pipelines.spans import ray_tasks
+    from pipelines.spans import group_workers
 
     ids, _, compared = group_features(task)
     where = name_of(task.scenario, task.group)
-    workers = ray_tasks(f"sweep[{where}]", len(ids))
+    workers = group_workers(f"sweep[{where}]", len(ids))
     found = sweep(compared, eps_values=values, sample_ids=ids, workers=workers, **task.options)
     return swept(found, where=where)
 

@@ -15,13 +15,18 @@ from weakref import WeakValueDictionary
 import numpy as np
 import ray
 
-from itkm_core.clustering.compiled import Array
+from itkm_core.clustering.compiled import Array, thread_count
 from itkm_core.clustering.products import readable
+from itkm_core.clustering.search import TORCH_FROM
+from itkm_core.clustering.workers import Threads, Workers
 
 Result = TypeVar("Result")
 
 TASKS_PER_CPU = 8
 """So that the last tasks of a step, of which some CPUs have none, are a small part of it. [ours]"""
+
+GPUS_PER_LABEL = 0.25
+"""The search of a group fills a GPU for seconds only, and its memory to a small part. [ours]"""
 
 MIN_ROWS = 16_384
 """Rows below which a task costs more to start than it computes. [ours]"""
@@ -38,11 +43,12 @@ class Shared:
 class RayTasks:
     """`Workers` of `cpus` CPUs each: spans of `rows` rows, rounded up to the step's multiple.
 
-    `name` stands before the step's in the dashboard, as in "label[uvi/1] exact_lists".
+    `name` stands before the step's in the dashboard, as in "label[uvi/1] exact_lists". `device`: the accelerator of
+    the task that divides the work, on which it searches itself.
     """
 
-    def __init__(self, name: str, *, rows: int, cpus: int = 1) -> None:
-        self.name, self.rows, self.threads = name, rows, cpus
+    def __init__(self, name: str, *, rows: int, cpus: int = 1, device: str | None = None) -> None:
+        self.name, self.rows, self.threads, self.device = name, rows, cpus, device
         self._shared: WeakValueDictionary[int, Shared] = WeakValueDictionary()
 
     def share(self, array: Array) -> Shared:
@@ -80,16 +86,33 @@ def _span(
     return step(*arrays, start, stop, threads)
 
 
-def ray_tasks(name: str, num_images: int) -> RayTasks | None:
-    """The tasks to label a group of `num_images` with on this cluster; None where one does as well."""
-    sizes = _machines()
+def group_workers(name: str, num_images: int) -> Workers:
+    """Who labels a group of `num_images`, for the task that does: itself where it does as well as many."""
+    device = own_device()
     if not is_divided(num_images):
-        return None
+        return Threads(thread_count(), device)
+    sizes = _machines()
     # Few large tasks on large machines: each process of a task holds libraries of its own.
     cpus = max(1, min(8, min(sizes) // 4))
     slots = sum(size // cpus for size in sizes)
     rows = max(MIN_ROWS, -(-num_images // (TASKS_PER_CPU * slots)))
-    return RayTasks(name, rows=rows, cpus=cpus)
+    return RayTasks(name, rows=rows, cpus=cpus, device=device)
+
+
+def own_device() -> str | None:
+    """The accelerator that Ray gave this task, if torch can use it."""
+    if not ray.get_runtime_context().get_accelerator_ids().get("GPU"):
+        return None
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else None
+
+
+def gpus_to_label(num_images: int, share: float | None, dbscan: str = "sparse") -> float:
+    """GPUs the task of a group of `num_images` asks for; `share`: `compute.gpus_per_label`."""
+    if (num_images < TORCH_FROM and dbscan == "sparse") or not ray.cluster_resources().get("GPU"):
+        return 0.0
+    return GPUS_PER_LABEL if share is None else share
 
 
 def is_divided(num_images: int) -> bool:

@@ -25,6 +25,7 @@ from pipelines.label_memory import memory_needed
 from pipelines.match import MatchTask, match_scenario
 from pipelines.prompts import train_prompts
 from pipelines.runs import RunFolder, digest_of
+from pipelines.spans import gpus_to_label
 from pipelines.storage import Place
 from pipelines.telemetry import Telemetry
 from pipelines.texts import Texts, block_name
@@ -127,7 +128,10 @@ def _label(context: RunContext, rounds: Sequence[Round], number: int, step: Step
         learns=context.learns,
     )
     needed = memory_needed(context.corpus, task)
-    digest, facts = remote(label_group, step, task, memory=needed)
+    images = context.corpus.counts[(step.scenario, step.group, "train")]
+    config = context.config
+    gpus = gpus_to_label(images, config.compute.gpus_per_label, config.labels.dbscan)
+    digest, facts = remote(label_group, step, task, memory=needed, gpus=gpus)
     facts["memory_bytes"] = needed
     tags = {"scenario": step.scenario, "group": str(step.group)}
     context.telemetry.set("itkm_clusters", facts["clusters"], **tags)
@@ -235,13 +239,15 @@ def _line(rounds: Sequence[Round], number: int, step: Step) -> str:
     return f"{rounds[number - 1].folder} {step.kind}"
 
 
-def remote(function: Callable[..., Any], step: Step, *args: Any, memory: int = 0) -> Any:
+def remote(
+    function: Callable[..., Any], step: Step, *args: Any, memory: int = 0, gpus: float = 0
+) -> Any:
     """Run `function` as a Ray task named after its step; a user's error comes back as itself.
 
-    memory: bytes that a machine must have left for it.
+    memory, gpus: bytes and GPUs that a machine must have left for it.
     """
     task = ray.remote(function).options(
-        num_cpus=1, memory=memory or None, name=step.title, max_retries=3
+        num_cpus=1, num_gpus=gpus, memory=memory or None, name=step.title, max_retries=3
     )
     try:
         return ray.get(task.remote(*args))

@@ -36,36 +36,41 @@ def dbscan(graph: JaccardGraph, *, eps: float, min_samples: int) -> Clustering:
             f"eps is {eps}, but the graph holds distances up to {graph.max_distance}: build it to eps"
         )
     types = graph.types
-    labels, is_core = _labels(
-        graph.start,
-        graph.neighbors,
-        graph.distances,
-        graph.within,
-        types.group,
-        types.first,
-        types.sizes,
-        eps + TIE_TOLERANCE,
-        min_samples,
-    )
-    return Clustering(labels, is_core)
+    pairs = graph.start, graph.neighbors, graph.distances
+    threshold = eps + TIE_TOLERANCE
+    found = _components(*pairs, graph.within, types.first, types.sizes, threshold, min_samples)
+    return Clustering(*_labels(*pairs, types.group, types.sizes, threshold, *found))
+
+
+def clustering_of(
+    graph: JaccardGraph,
+    core: npt.NDArray[np.bool_],
+    apart: npt.NDArray[np.bool_],
+    known_by: npt.NDArray[np.int64],
+    *,
+    eps: float,
+) -> Clustering:
+    """The clustering whose core types and clusters of these another DBSCAN found, as `_components` returns them."""
+    pairs = graph.start, graph.neighbors, graph.distances
+    types, threshold = graph.types, eps + TIE_TOLERANCE
+    return Clustering(*_labels(*pairs, types.group, types.sizes, threshold, core, apart, known_by))
 
 
 @kernel
-def _labels(
+def _components(
     start: Array,
     neighbors: Array,
     distances: Array,
     within: Array,
-    type_of: Array,
     first: Array,
     sizes: Array,
     threshold: float,
     min_samples: int,
-) -> tuple[Array, Array]:
-    """Labels and core flags of images, from a graph over types of images (all of a type alike).
+) -> tuple[Array, Array, Array]:
+    """Of each type: whether it is core, whether its images are a cluster each, and its cluster's first core image.
 
-    Until the end a cluster is known by its first core member. Types are numbered by first image, and unions
-    keep the lower type, so that member is the first image of a component's root.
+    That image stands for the cluster. Types are numbered by first image, and unions keep the lower type, so it is
+    the first image of a component's root; -1 for a type that is not core.
     """
     num_types = first.size
     core = np.empty(num_types, np.bool_)
@@ -93,7 +98,24 @@ def _labels(
     for t in range(num_types):
         if core[t]:
             known_by[t] = first[_root(parent, t)]
-    for t in range(num_types):
+    return core, apart, known_by
+
+
+@kernel
+def _labels(
+    start: Array,
+    neighbors: Array,
+    distances: Array,
+    type_of: Array,
+    sizes: Array,
+    threshold: float,
+    core: Array,
+    apart: Array,
+    known_by: Array,
+) -> tuple[Array, Array]:
+    """Labels and core flags of images, from a graph over types of images (all of a type alike)."""
+    known_by = known_by.copy()
+    for t in range(sizes.size):
         if not core[t]:
             known_by[t] = _cluster_of_border(
                 start, neighbors, distances, sizes, threshold, core, apart, known_by, t

@@ -104,7 +104,7 @@ def nearest(
     if len(rows) >= 2**31:
         raise ConfigError(f"{len(rows)} rows; expected fewer than 2^31 in one group")
     groups = group_equal_rows(rows)
-    chosen = resolve_backend(backend, len(groups.first))
+    chosen = resolve_backend(backend, len(groups.first), by.device)
     distinct = rows if len(groups.first) == len(rows) else rows[groups.first]
     lists = distinct_lists(distinct, distinct, min(int(k), len(distinct)), chosen, by, recall)
     indices, similarities = lists_of_rows(lists, groups.group, groups, k, True, by.threads)
@@ -124,6 +124,9 @@ def distinct_lists(
     """The k nearest of U distinct rows to each query, by (cosine down, row up)."""
     if backend == "ivf":
         return _approximate_lists(queries, rows, k, workers, recall)
+    if backend == "torch" and workers.device is not None:
+        here = queries, rows, k, backend, 0, len(queries), workers.threads, workers.device
+        return Lists(*_exact_lists(*here), 1.0)
     shared = workers.share(queries), workers.share(rows)
     spans = workers.spans(_exact_lists, len(queries), 1, *shared, k, backend)
     indices, exact = joined_each(spans)
@@ -138,8 +141,9 @@ def _exact_lists(
     start: int,
     stop: int,
     threads: int,
+    device: str | None = None,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-    """Rows and cosines of the queries start..stop."""
+    """Rows and cosines of the queries start..stop, the candidates found on `device`."""
     queries = queries[start:stop]
     width = min(k + MARGIN, len(rows))
     indices = np.empty((len(queries), k), np.int32)
@@ -149,7 +153,7 @@ def _exact_lists(
         block = slice(start, start + len(scores))
         return rerank(queries, rows, candidates, scores, start, k, indices[block], exact[block])
 
-    verdict = np.concatenate(search(rows, width, backend, threads, order, queries))
+    verdict = np.concatenate(search(rows, width, backend, threads, order, queries, device))
     if width < len(rows):
         bound = float32_error(rows.shape[1])
         doubtful = verdict[:, 0] <= bound

@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from itkm_core.clustering.compiled import thread_count
 from itkm_core.clustering.confidence import confidence
-from itkm_core.clustering.dbscan import Clustering, dbscan
+from itkm_core.clustering.cuml_dbscan import cuml_dbscan, fits_device
+from itkm_core.clustering.dbscan import Clustering
+from itkm_core.clustering.dbscan import dbscan as sparse_dbscan
 from itkm_core.clustering.features import unit_rows
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph, jaccard_graph
 from itkm_core.clustering.memory import check_memory, estimate_memory, free_memory
@@ -49,6 +51,7 @@ def pseudo_label(
     min_samples: int = 4,
     backend: str = "auto",
     recall: float = RECALL,
+    dbscan: str = "sparse",
     sample_ids: npt.ArrayLike | None = None,
     num_threads: int | None = None,
     workers: Workers | None = None,
@@ -61,6 +64,8 @@ def pseudo_label(
     `eps`: Jaccard distance of neighbours, in (0, 1). `min_samples`: neighbours of a core image, itself counted.
     `backend`, `recall`: how neighbours are found, as in `nearest`; "faiss-flat" and "torch" are exact and give the
     same labels, "ivf" finds `recall` of the neighbours, "auto" is exact below 200,000 images.
+    `dbscan`: "sparse", or "cuml" for cuML's where `workers` has a CUDA device that holds the dense N x N matrix, and
+    else sparse; both give the same labels.
     `sample_ids` int [N], unique: the order of images that decides ties and numbers the labels; without them it
     is the order of rows. With them, permuted rows give the same labels, bit for bit. Without them a permutation
     gives the same partition unless rows tie exactly (copies of one image beyond k1).
@@ -82,6 +87,7 @@ def pseudo_label(
         min_samples=min_samples,
         backend=backend,
         recall=recall,
+        dbscan=dbscan,
         sample_ids=sample_ids,
         num_threads=num_threads,
         workers=workers,
@@ -105,7 +111,8 @@ class JaccardSpace:
         """DBSCAN at eps, in the graph's order of rows."""
         if self.graph is None:
             return Clustering(np.zeros(0, np.int64), np.zeros(0, bool))
-        return dbscan(self.graph, eps=eps, min_samples=self.parameters["min_samples"])
+        find = cuml_dbscan if self.parameters["dbscan_used"] == "cuml" else sparse_dbscan
+        return find(self.graph, eps=eps, min_samples=self.parameters["min_samples"])
 
     def pseudo_labels(self, clustering: Clustering, eps: float) -> PseudoLabels:
         """What `pseudo_label` returns for this eps, bit for bit, from `cluster(eps)`."""
@@ -131,6 +138,7 @@ def jaccard_space(
     min_samples: int = 4,
     backend: str = "auto",
     recall: float = RECALL,
+    dbscan: str = "sparse",
     sample_ids: npt.ArrayLike | None = None,
     num_threads: int | None = None,
     workers: Workers | None = None,
@@ -142,7 +150,9 @@ def jaccard_space(
     _check_parameters(k1, k2, min_samples)
     by: Workers = workers or Threads(thread_count(num_threads))
     rows = unit_rows(features)
-    resolve_backend(backend, 0)  # a wrong name is refused before any work
+    used = resolve_backend(backend, len(rows), by.device)  # a wrong name is refused before any work
+    if dbscan not in ("sparse", "cuml"):
+        raise ConfigError(f"dbscan is {dbscan!r}; expected sparse or cuml")
     order = _order(sample_ids, len(rows))
     if order is not None:
         rows = rows[order]
@@ -169,13 +179,18 @@ def jaccard_space(
         rows.shape[1],
         k1=k1_used,
         k2=k2_used,
-        backend=backend,
+        backend=used,
         copies=0,  # the rows are there already
         divided=not isinstance(by, Threads),
     )
     check_memory(needed, free_memory(), num_images=len(rows), k1=k1_used)
     near = nearest(rows, k1_used, backend=backend, recall=recall, workers=by)
-    parameters |= {"backend_used": near.backend, "recall_used": near.recall}
+    dense = dbscan == "cuml" and fits_device(len(rows), by.device)
+    parameters |= {
+        "backend_used": near.backend,
+        "recall_used": near.recall,
+        "dbscan_used": "cuml" if dense else "sparse",
+    }
     graph = jaccard_graph(rows, near.indices, k2=k2_used, max_distance=max_distance, workers=by)
     return JaccardSpace(graph, None if order is None else np.argsort(order), parameters)
 

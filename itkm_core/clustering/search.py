@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from itkm_core.clustering.compiled import map_blocks
-from itkm_core.clustering.products import BLOCK_QUERIES, TILE_ROWS, products
+from itkm_core.clustering.products import BLOCK_QUERIES, TILE_ROWS, products, readable
 from itkm_core.clustering.topk import Best
 from itkm_core.errors import ConfigError
 
@@ -24,6 +25,10 @@ Backend = Literal["faiss-flat", "torch", "ivf"]
 
 APPROXIMATE_FROM = 200_000
 """Rows from which "auto" is "ivf": exact search costs their square. docs/labelling.md has the times. [ours]"""
+
+APPROXIMATE_FROM_ON_DEVICE = 3_000_000
+"""The same where an accelerator searches: by arithmetic (3e6^2 x 128 products at 30 TFLOP/s are a minute), not by
+measurement. [ours]"""
 
 TORCH_FROM = 30_000
 """Rows from which "auto" is "torch": faiss is there at once, torch takes two seconds to load and then half the time
@@ -35,11 +40,14 @@ BLOCK_BYTES = 64 << 20
 BLOCK_ROWS = 1024
 """Query rows a faiss thread takes at a time: large enough for the matrix product to run at full rate. [ours]"""
 
+DEVICE_QUERIES, DEVICE_ROWS = 4096, 65_536
+"""Scores an accelerator makes at a time: a gigabyte, in which its matrix units are busy. [ours]"""
+
 Result = TypeVar("Result")
 
 
-def resolve_backend(backend: str, num_rows: int) -> Backend:
-    """The backend to use for so many rows; "auto" chooses by their number.
+def resolve_backend(backend: str, num_rows: int, device: str | None = None) -> Backend:
+    """The backend to use for so many rows; "auto" chooses by their number and by whether a `device` searches.
 
     Raises ConfigError for another name, and for "faiss-flat" where faiss is not installed.
     """
@@ -57,8 +65,10 @@ def resolve_backend(backend: str, num_rows: int) -> Backend:
                 "not both, or use 'torch'"
             )
         return "faiss-flat"
-    if num_rows >= APPROXIMATE_FROM:
+    if num_rows >= (APPROXIMATE_FROM if device is None else APPROXIMATE_FROM_ON_DEVICE):
         return "ivf"
+    if device is not None:
+        return "torch"
     return "faiss-flat" if installed and num_rows < TORCH_FROM else "torch"
 
 
@@ -69,15 +79,19 @@ def search(
     num_threads: int,
     use: Callable[[int, npt.NDArray[np.float32], npt.NDArray[np.int32]], Result],
     queries: npt.NDArray[np.float32] | None = None,
+    device: str | None = None,
 ) -> list[Result]:
     """Propose, for every query (without `queries`: every row), the `width` rows of largest float32 dot product.
 
     Calls `use(start, scores, indices)` for consecutive blocks of queries, [B, width] each, best first, on several
-    threads at once; returns what it returned, in order of the blocks. No block outlives its call.
+    threads at once; returns what it returned, in order of the blocks. No block outlives its call. `device`: where
+    torch searches; None: on the processor.
     """
     queries = rows if queries is None else queries
     if backend == "faiss-flat":
         return _search_faiss(queries, rows, width, num_threads, use)
+    if device is not None:
+        return _search_device(queries, rows, width, device, num_threads, use)
     return _search_torch(queries, rows, width, num_threads, use)
 
 
@@ -127,3 +141,41 @@ def _search_torch(
             return use(start, *best.take())
 
         return map_blocks(block, len(queries), BLOCK_QUERIES, num_threads)
+
+
+def _search_device(
+    queries: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.float32],
+    width: int,
+    device: str,
+    num_threads: int,
+    use: Callable[..., Result],
+) -> list[Result]:
+    """The search with the rows in the accelerator's memory; `use` runs on the processor meanwhile.
+
+    Products in full float32: lower precision would leave most lists to the float64 search that vouches for them.
+    """
+    import torch
+
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.inference_mode(), ThreadPoolExecutor(num_threads, "itkm-clustering") as pool:
+            there = torch.from_numpy(readable(rows)).to(device)
+            found = []
+            for start in range(0, len(queries), DEVICE_QUERIES):
+                part = readable(queries[start : start + DEVICE_QUERIES])
+                asking = torch.from_numpy(part).to(device)
+                best = torch.empty((len(part), 0), device=device)
+                places = torch.empty((len(part), 0), dtype=torch.int64, device=device)
+                for first in range(0, len(rows), DEVICE_ROWS):
+                    scores = asking @ there[first : first + DEVICE_ROWS].T
+                    scores, at = scores.topk(min(width, scores.shape[1]))
+                    best, places = torch.cat([best, scores], 1), torch.cat([places, at + first], 1)
+                    best, kept = best.topk(min(width, best.shape[1]))
+                    places = places.gather(1, kept)
+                candidates = places.to(torch.int32).cpu().numpy()
+                found.append(pool.submit(use, start, best.cpu().numpy(), candidates))
+            return [each.result() for each in found]
+    finally:
+        torch.set_float32_matmul_precision(precision)

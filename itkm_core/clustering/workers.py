@@ -19,10 +19,16 @@ Result = TypeVar("Result")
 
 
 class Workers(Protocol):
-    """Computes spans of rows. `threads`: what one span has, and what is done in one piece beside them."""
+    """Computes spans of rows. `threads`: what one span has, and what is done in one piece beside them.
+
+    `device`: the accelerator that this process may search on, as torch names it; None: it has none.
+    """
 
     @property
     def threads(self) -> int: ...
+
+    @property
+    def device(self) -> str | None: ...
 
     def share(self, array: Array) -> Any:
         """What stands for an array among the arguments of a step: sent to each machine once, not with each span."""
@@ -40,6 +46,7 @@ class Threads:
     """This process: all rows are one span."""
 
     threads: int
+    device: str | None = None
 
     def share(self, array: Array) -> Array:
         return array

@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ import ray
 from ray.cluster_utils import Cluster
 
 from itkm_core.clustering import pseudo_label
-from pipelines.spans import RayTasks
+from pipelines.dag import Kind, Step
+from pipelines.spans import RayTasks, own_device
+from pipelines.steps import remote
 
 MEMORY = 100 * 2**20
 
@@ -56,6 +59,31 @@ class Interrupted(RayTasks):
         self.cluster.remove_node(self.lost, allow_graceful=False)
 
 
+def ask_for_gpus(cluster: Cluster) -> None:
+    """Two label tasks share a machine's one GPU, and with no CUDA behind it each searches on the processor.
+
+    The GPU is a number that Ray was told: what is tried is where tasks go and what they find there.
+    """
+    machine = cluster.add_node(num_cpus=2, num_gpus=1, object_store_memory=MEMORY)
+    step = Step("label", "label[test/0]", Kind.LABEL, (), "test", 0)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: remote(who, step, gpus=0.5), range(2)))
+    homes, begun, ended, devices = zip(*found, strict=True)
+    assert set(homes) == {machine.node_id}
+    assert max(begun) < min(ended)
+    assert set(devices) == {None}
+    print("two tasks of half a GPU at once", flush=True)
+    cluster.remove_node(machine)
+
+
+def who() -> tuple[str, float, float, str | None]:
+    begun = time.time()
+    time.sleep(5)
+    machine = ray.get_runtime_context().get_node_id()
+    assert len(ray.get_runtime_context().get_accelerator_ids()["GPU"]) <= 1
+    return machine, begun, time.time(), own_device()
+
+
 def main() -> None:
     rng = np.random.default_rng(0)
     centres = np.repeat(rng.standard_normal((150, 16)), 8, axis=0)
@@ -70,14 +98,13 @@ def main() -> None:
     cluster.wait_for_nodes()
     ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
     try:
-        for step in ("_exact_lists", "_pairs_of_span"):
-            with tempfile.TemporaryDirectory() as folder:
-                tasks = Interrupted(step, cluster, nodes.pop(0), Path(folder))
-                nodes.append(cluster.add_node(num_cpus=1, object_store_memory=MEMORY))
-                found = pseudo_label(rows, workers=tasks, **asked)
-            np.testing.assert_array_equal(found.labels, expected.labels)
-            np.testing.assert_array_equal(found.confidence, expected.confidence)
-            print(f"{step}: the same labels after the loss of a machine", flush=True)
+        ask_for_gpus(cluster)
+        with tempfile.TemporaryDirectory() as folder:
+            tasks = Interrupted("_exact_lists", cluster, nodes[0], Path(folder))
+            found = pseudo_label(rows, workers=tasks, **asked)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        np.testing.assert_array_equal(found.confidence, expected.confidence)
+        print("the same labels after the loss of a machine", flush=True)
     finally:
         ray.shutdown()
         cluster.shutdown()

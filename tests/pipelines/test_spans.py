@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from itkm_core.clustering import inverted, neighbors, pseudo_label
+from itkm_core.clustering.workers import Threads
 from pipelines import spans
-from pipelines.spans import RayTasks, ray_tasks
+from pipelines.spans import RayTasks, gpus_to_label, group_workers
 
 ASKED = {"k1": 12, "k2": 3, "eps": 0.5, "recall": 0.9}
 
@@ -53,9 +54,10 @@ def test_an_array_is_sent_once_and_let_go(local_ray):
 
 
 def test_a_small_group_is_not_divided(local_ray, monkeypatch):
-    assert ray_tasks("label[test/0]", spans.MIN_ROWS) is None
-    divided = ray_tasks("label[test/0]", 100 * spans.MIN_ROWS)
-    assert divided is not None
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert group_workers("label[test/0]", spans.MIN_ROWS) == Threads(1)
+    divided = group_workers("label[test/0]", 100 * spans.MIN_ROWS)
+    assert isinstance(divided, RayTasks)
     assert divided.threads == 1
     assert divided.rows == -(-100 * spans.MIN_ROWS // (2 * spans.TASKS_PER_CPU))
 
@@ -64,18 +66,37 @@ def test_a_small_group_is_not_divided(local_ray, monkeypatch):
     ("nodes", "cpus", "num_tasks"),
     [([1], None, 0), ([2], 1, 16), ([1, 1, 1], 1, 24), ([64, 64], 8, 128), ([16, 4], 1, 160)],
 )
-def test_tasks_fit_the_machines(monkeypatch, nodes, cpus, num_tasks):
+def test_tasks_fit_the_machines(local_ray, monkeypatch, nodes, cpus, num_tasks):
     alive = [{"Alive": True, "Resources": {"CPU": float(count)}} for count in nodes]
     lost = {"Alive": False, "Resources": {"CPU": 64.0}}
     monkeypatch.setattr(
         spans.ray, "nodes", lambda: [*alive, lost, {"Alive": True, "Resources": {}}]
     )
-    tasks = ray_tasks("label[test/0]", 10_000_000)
+    tasks = group_workers("label[test/0]", 10_000_000)
     if cpus is None:
-        assert tasks is None
+        assert isinstance(tasks, Threads)
     else:
+        assert isinstance(tasks, RayTasks)
         assert tasks.threads == cpus
         assert -(-10_000_000 // tasks.rows) == num_tasks
+
+
+@pytest.mark.parametrize(
+    ("images", "gpus", "share", "asked"),
+    [
+        (10**6, 2, None, 0.25),
+        (10**6, 2, 1.0, 1.0),
+        (10**6, 2, 0.0, 0.0),
+        (10**6, 0, None, 0.0),
+        (10**4, 2, None, 0.0),
+    ],
+)
+def test_large_groups_ask_for_a_part_of_a_gpu_where_there_is_one(
+    monkeypatch, images, gpus, share, asked
+):
+    found = {"CPU": 2.0, **({"GPU": float(gpus)} if gpus else {})}
+    monkeypatch.setattr(spans.ray, "cluster_resources", lambda: found)
+    assert gpus_to_label(images, share) == asked
 
 
 def test_labels_are_the_same_on_three_machines_of_which_one_is_lost(tmp_path):
@@ -93,4 +114,5 @@ def test_labels_are_the_same_on_three_machines_of_which_one_is_lost(tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    assert done.stdout.count("the same labels after the loss of a machine") == 2
+    assert "two tasks of half a GPU at once" in done.stdout
+    assert "the same labels after the loss of a machine" in done.stdout

@@ -84,7 +84,7 @@ def test_a_search_of_poor_precision_changes_nothing(make, twin, monkeypatch):
     rows = make.people(40, 6, 12, 1.0, 2)
     expected = twin.lists(rows, 9)
 
-    def poor(rows, width, backend, num_threads, use, queries):
+    def poor(rows, width, backend, num_threads, use, queries, device):
         scores = rows @ rows.T + 1e-3
         np.put_along_axis(scores, expected[:, 1:2].astype(np.int64), -1, axis=1)
         order = np.argsort(-scores, axis=1)[:, :width]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from itkm_core.clustering import inverted, pseudo_label, sweep
+from itkm_core.clustering import inverted, pseudo_label, search, sweep
 from itkm_core.clustering.neighbors import nearest
 from itkm_core.clustering.workers import Threads, joined, joined_each
 
@@ -16,6 +16,7 @@ class Sent:
 
     rows: int
     threads: int = 1
+    device: str | None = None
     steps: list = field(default_factory=list)
 
     def share(self, array):
@@ -66,6 +67,28 @@ def test_labels_are_the_same_to_the_last_bit(rows, monkeypatch, backend, span):
     search = {"_probed_lists", "_nearest_of_span"} if backend == "ivf" else {"_exact_lists"}
     steps = {"_ranks_of_span", "_sets_of_span", "_weights_of_span", "_means_of_span"}
     assert cut >= search | steps | {"_pairs_of_span"}
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_a_search_by_torch_on_a_device_is_the_search(rows, monkeypatch, device):
+    searched = []
+
+    def watched(*arguments):
+        searched.append(arguments[3])
+        return search_device(*arguments)
+
+    search_device = search._search_device
+    monkeypatch.setattr(search, "_search_device", watched)
+    monkeypatch.setattr(search, "DEVICE_QUERIES", 64)
+    monkeypatch.setattr(search, "DEVICE_ROWS", 50)
+    asked = {"k1": 12, "k2": 3, "eps": 0.5}
+    expected = pseudo_label(rows, backend="faiss-flat", **asked)
+    for workers in (Threads(2, device), Sent(37, device=device)):
+        found = pseudo_label(rows, workers=workers, **asked)
+        assert found.parameters["backend_used"] == "torch"
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        np.testing.assert_array_equal(found.confidence, expected.confidence)
+    assert searched == [device, device]
 
 
 def test_lists_and_a_sweep_take_workers_too(rows):
