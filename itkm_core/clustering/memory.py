@@ -14,11 +14,12 @@ from itkm_core.errors import LabelError
 SET_ENTRIES = 1.2
 """Entries of a row of V before the query expansion, in multiples of k1: 0.6 to 1.1 seen."""
 
-EXPANDED_ENTRIES = 3.6
-"""Entries after it, in multiples of k1: 1.1 to 3.5 seen at k2 = 6; never more than those of k2 rows."""
+EXPANDED_ENTRIES = 3.0
+"""Entries after it, in multiples of k1: 1.1 to 2.8 seen at k2 = 6, and 3.5 where no image is like another; never more
+than those of k2 rows."""
 
-PAIRS = 2.0
-"""Images within eps of an image, in multiples of k1: at most 1.9 seen, with twice as many images a person."""
+PAIRS = 1.2
+"""Images within eps of an image, in multiples of k1: 0.5 seen with 16 images a person, 1.9 with 60."""
 
 LIBRARIES = 750 << 20
 """What numpy, numba and torch take once they are loaded."""

@@ -12,8 +12,9 @@ ASKED = {"k1": 30, "k2": 6}
 
 def test_memory_grows_with_images_lists_and_copies():
     base = estimate_memory(100_000, 128, **ASKED)
-    assert estimate_memory(200_000, 128, **ASKED) > 1.5 * base
-    assert estimate_memory(100_000, 128, k1=60, k2=6) > 1.5 * base
+    rest = base - memory.LIBRARIES
+    assert estimate_memory(200_000, 128, **ASKED, backend="torch") == base + rest
+    assert estimate_memory(100_000, 128, k1=60, k2=6) > base + 0.8 * rest
     assert estimate_memory(100_000, 128, **ASKED, copies=2) == base + 4 * 128 * 100_000
     assert estimate_memory(100_000, 128, **ASKED, divided=True) > base
     wide = {**ASKED, "backend": "ivf"}
@@ -26,7 +27,7 @@ import numpy as np
 from itkm_core.clustering import pseudo_label
 from itkm_core.clustering.memory import estimate_memory
 kind, backend = sys.argv[1], sys.argv[2]
-num, dimension = 30_000, 64
+num, dimension = 21_000, 64
 rng = np.random.default_rng(0)
 noise = {"people": 0.4, "cloud": 3.0}[kind]
 rows = np.repeat(rng.standard_normal((num // 15, dimension)), 15, axis=0)
