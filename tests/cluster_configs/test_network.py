@@ -1,0 +1,102 @@
+"""What can reach what, with the policies of `setup` and of an overlay together."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from kube_manifests import OVERLAYS, Document, objects, pods
+from network import OUTSIDE, Peer, allowed
+
+GCS, DASHBOARD, CLIENT, RAYLET = 6379, 8265, 10001, 31234
+METRICS = {"metrics": 8080, "as-metrics": 44217, "dash-metrics": 44227}
+OPERATOR = Peer({"app.kubernetes.io/name": "kuberay-operator"}, "kuberay-operator")
+PROMETHEUS = Peer({"app.kubernetes.io/name": "prometheus"}, "monitoring")
+STRANGER = Peer({"app.kubernetes.io/part-of": "itkm"}, "default")
+NEIGHBOUR = Peer({"app": "notebook"})
+WITH_REDIS = {"cluster", "gang", "gang-kueue"}
+WITH_S3 = {"one-gpu-s3", "gang-kueue"}
+MONITORED = {"cluster", "gang"}
+
+
+def scene(overlay: str) -> tuple[list[Document], dict[str, Peer]]:
+    documents = objects("setup") + objects(f"overlays/{overlay}")
+    policies = [document for document in documents if document["kind"] == "NetworkPolicy"]
+    peers = {}
+    for name, template in pods(documents):
+        ports = [p for c in template["spec"]["containers"] for p in c.get("ports", [])]
+        peers[name] = Peer(
+            template["metadata"]["labels"],
+            port_names={port["name"]: port["containerPort"] for port in ports},
+        )
+    return policies, peers
+
+
+def ray_nodes(peers: dict[str, Peer]) -> dict[str, Peer]:
+    return {name: peer for name, peer in peers.items() if name not in ("submitter", "itkm-redis")}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_ray_nodes_reach_each_other_on_every_port(overlay: str) -> None:
+    policies, peers = scene(overlay)
+    for one, other in itertools.product(ray_nodes(peers).values(), repeat=2):
+        assert all(allowed(policies, one, other, port) for port in (GCS, CLIENT, RAYLET))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_what_ray_leaves_open_is_closed_to_the_rest(overlay: str) -> None:
+    policies, peers = scene(overlay)
+    strangers = (STRANGER, NEIGHBOUR, OPERATOR, OUTSIDE, peers.get("itkm-redis", NEIGHBOUR))
+    for node, stranger in itertools.product(ray_nodes(peers).values(), strangers):
+        for port in (GCS, CLIENT, RAYLET, *METRICS.values()):
+            assert not allowed(policies, stranger, node, port)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_dashboard_is_for_the_operator_and_the_submitter(overlay: str) -> None:
+    policies, peers = scene(overlay)
+    assert allowed(policies, OPERATOR, peers["head"], DASHBOARD)
+    for stranger in (STRANGER, NEIGHBOUR, OUTSIDE, PROMETHEUS):
+        assert not allowed(policies, stranger, peers["head"], DASHBOARD)
+    if "submitter" in peers:
+        assert allowed(policies, peers["submitter"], peers["head"], DASHBOARD)
+        assert not allowed(policies, peers["submitter"], peers["head"], GCS)
+        assert not allowed(policies, peers["submitter"], peers["driver"], RAYLET)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_only_prometheus_reads_metrics_and_only_where_there_is_a_monitor(overlay: str) -> None:
+    policies, peers = scene(overlay)
+    for node in ray_nodes(peers).values():
+        for name in METRICS.keys() & node.port_names:
+            assert allowed(policies, PROMETHEUS, node, METRICS[name]) == (overlay in MONITORED)
+        assert not allowed(policies, PROMETHEUS, node, GCS)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_redis_speaks_with_the_head_alone(overlay: str) -> None:
+    policies, peers = scene(overlay)
+    assert ("itkm-redis" in peers) == (overlay in WITH_REDIS)
+    if "itkm-redis" in peers:
+        redis = peers.pop("itkm-redis")
+        may = {name for name, peer in peers.items() if allowed(policies, peer, redis, 6379)}
+        assert may == {"head"}
+        assert not any(allowed(policies, redis, node, GCS) for node in peers.values())
+        assert not allowed(policies, redis, OUTSIDE, 443)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_world_outside_is_reached_for_names_and_what_an_overlay_needs(overlay: str) -> None:
+    policies, peers = scene(overlay)
+    for name, peer in peers.items():
+        assert allowed(policies, peer, OUTSIDE, 53, "UDP")
+        assert not allowed(policies, peer, OUTSIDE, 80)
+        storage = overlay in WITH_S3 and name in ray_nodes(peers)
+        kubernetes = overlay == "gang" and name == "head"
+        assert allowed(policies, peer, OUTSIDE, 443) == (storage or kubernetes)
+        assert allowed(policies, peer, OUTSIDE, 6443) == kubernetes
+
+
+def test_without_policies_everything_is_open() -> None:
+    _, peers = scene("one-gpu")
+    assert allowed([], STRANGER, peers["head"], GCS)
