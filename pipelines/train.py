@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -81,7 +81,8 @@ def run_workers(loop: Loop, task: WorkerTask, *, last_good: str) -> dict[str, An
 
     config, out = task.config, task.out
     resources = usable(ray.cluster_resources(), config.compute.cluster_share)
-    workers, per_worker, threads = plan_workers(config, resources)
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    workers, per_worker, threads = plan_workers(config, resources, machines)
     use_gpu = per_worker.get("GPU", 0) > 0
     trainer = TorchTrainer(
         loop,
@@ -110,18 +111,33 @@ def run_workers(loop: Loop, task: WorkerTask, *, last_good: str) -> dict[str, An
 
 
 def plan_workers(
-    config: RunConfig, resources: dict[str, float]
+    config: RunConfig, resources: Mapping[str, float], machines: Sequence[Mapping[str, float]]
 ) -> tuple[int, dict[str, float], int]:
-    """(workers, resources of each, torch threads of each) for what the cluster has."""
+    """(workers, resources of each, torch threads of each) for what the cluster has, of which `machines` are its parts.
+
+    A worker is on one machine, and all are placed at once or none: so each asks for no more CPUs than the machines
+    can give that many workers. A CPU-only machine beside GPU machines adds none.
+    """
     cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
     share = config.compute.gpus_per_worker
     gpu_each = (1.0 if gpus else 0.0) if share is None else share
     workers = config.compute.num_workers or (max(1, int(gpus / gpu_each)) if gpu_each else 1)
     threads = max(1, cpus // workers)
+    while threads > 1 and _places(machines, threads, gpu_each) < workers:
+        threads -= 1
     each: dict[str, float] = {"CPU": min(threads, cpus / workers)}
     if gpu_each:
         each["GPU"] = gpu_each
     return workers, each, threads
+
+
+def _places(machines: Sequence[Mapping[str, float]], cpus: int, gpus: float) -> int:
+    """Workers of so many CPUs and GPUs that fit the machines."""
+    places = 0
+    for machine in machines:
+        room = machine.get("CPU", 0) // cpus
+        places += int(min(room, machine.get("GPU", 0) // gpus) if gpus else room)
+    return places
 
 
 def _explain(error: Exception, out: Place, last_good: str) -> ItkmError:
