@@ -108,3 +108,27 @@ def test_threads_are_one_span_without_a_copy():
     assert span[1:] == (0, 10, 3)
     assert joined([array]) is array
     np.testing.assert_array_equal(joined_each([(array[:4],), (array[4:],)])[0], array)
+
+
+@pytest.mark.filterwarnings("ignore:.*fewer than k1")
+@pytest.mark.parametrize("backend", ["torch", "ivf"])
+@pytest.mark.parametrize(
+    "images", ["one", "fewer than k1", "all equal", "two, by the thousand", "none alike"]
+)
+def test_awkward_images_are_labelled_by_any_workers(make, backend, images):
+    some = make.people(50, 8, 16, 0.7, 5)
+    rows = {
+        "one": some[:1],
+        "fewer than k1": some[:5],
+        "all equal": np.repeat(some[:1], 3000, axis=0),
+        "two, by the thousand": np.concatenate([some[:40], np.repeat(some[[0, 9]], 1500, axis=0)]),
+        "none alike": make.unit(np.random.default_rng(0).standard_normal((300, 64))),
+    }[images]
+    asked = {"k1": 12, "k2": 3, "eps": 0.5, "backend": backend}
+    expected = pseudo_label(rows, num_threads=1, **asked)
+    found = pseudo_label(rows, workers=Sent(700), **asked)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_array_equal(found.is_core, expected.is_core)
+    if images == "all equal":
+        assert found.num_clusters == 1
+        assert found.is_core.all()
