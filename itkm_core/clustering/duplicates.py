@@ -48,13 +48,25 @@ def group_equal_lists(
     is_first = leader == np.arange(len(leader))
     number = np.cumsum(is_first) - 1
     group = number[leader].astype(np.int32)
-    sizes = np.bincount(group, minlength=int(is_first.sum()))
-    return Groups(
-        group,
-        np.flatnonzero(is_first).astype(np.int64),
-        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        np.argsort(group, kind="stable").astype(np.int32),
-    )
+    return _groups(group, np.flatnonzero(is_first).astype(np.int64))
+
+
+def regrouped(groups: Groups, order: npt.NDArray[np.int32]) -> tuple[Groups, npt.NDArray[np.int64]]:
+    """The same groups of rows that are called otherwise: row i is now order[i]. And each group's new number [G]."""
+    members = order[groups.members]
+    first = np.minimum.reduceat(members, groups.start[:-1]) if len(members) else members
+    number = np.empty(len(first), np.int64)
+    number[np.argsort(first)] = np.arange(len(first))
+    group = np.empty(len(order), np.int32)
+    group[order] = number[groups.group]
+    return _groups(group, np.sort(first).astype(np.int64)), number
+
+
+def _groups(group: npt.NDArray[np.int32], first: npt.NDArray[np.int64]) -> Groups:
+    """From the number of each row's group, and each group's lowest row."""
+    sizes = np.bincount(group, minlength=len(first))
+    start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    return Groups(group, first, start, np.argsort(group, kind="stable").astype(np.int32))
 
 
 @kernel

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from itkm_core.clustering.compiled import Array, kernel, span_in_blocks
-from itkm_core.clustering.duplicates import Groups, group_equal_lists
+from itkm_core.clustering.duplicates import Groups, group_equal_lists, regrouped
 from itkm_core.clustering.reciprocal import SparseRows, encode
 from itkm_core.clustering.workers import Workers, joined_each
 
@@ -56,7 +56,7 @@ def jaccard_graph(
 
 
 def graph_of(encoding: SparseRows, max_distance: float, workers: Workers) -> JaccardGraph:
-    """As `jaccard_graph`, from the rows of V."""
+    """As `jaccard_graph`, from the rows of V; types are in order of their first image, whatever V's order."""
     shared = _shared_columns(encoding)
     types = group_equal_lists(shared.start, shared.columns, shared.values)
     if len(types.first) < len(shared):
@@ -69,9 +69,12 @@ def graph_of(encoding: SparseRows, max_distance: float, workers: Workers) -> Jac
     start, neighbors, both = _both_directions(sizes, later, distances)
     mass = np.add.reduceat(np.append(shared.values, 0.0), shared.start[:-1])
     mass[np.diff(shared.start) == 0] = 0.0
-    return JaccardGraph(
-        types, start, neighbors, both, np.maximum(1 - mass / (2 - mass), 0), max_distance
-    )
+    within = np.maximum(1 - mass / (2 - mass), 0)
+    if encoding.order is None:
+        return JaccardGraph(types, start, neighbors, both, within, max_distance)
+    types, number = regrouped(types, encoding.order)
+    start, neighbors, both = _renumbered(start, neighbors, both, number)
+    return JaccardGraph(types, start, neighbors, both, within[np.argsort(number)], max_distance)
 
 
 def _pairs_of_span(
@@ -179,6 +182,34 @@ def _later_within(
             overlap[other] = 0.0
         sizes[row - start] = end - begin
     return sizes, neighbors[:end].copy(), distances[:end].copy()
+
+
+@kernel
+def _renumbered(
+    start: Array, neighbors: Array, distances: Array, number: Array
+) -> tuple[Array, Array, Array]:
+    """The graph whose type t is now called number[t]; neighbours ascend again."""
+    num_types = number.size
+    old_of = np.empty(num_types, np.int64)
+    for old in range(num_types):
+        old_of[number[old]] = old
+    new_start = np.zeros(num_types + 1, np.int64)
+    for new in range(num_types):
+        old = old_of[new]
+        new_start[new + 1] = new_start[new] + start[old + 1] - start[old]
+    new_neighbors = np.empty(neighbors.size, np.int32)
+    new_distances = np.empty(distances.size)
+    for new in range(num_types):
+        first, last = start[old_of[new]], start[old_of[new] + 1]
+        called = np.empty(last - first, np.int32)
+        for at in range(first, last):
+            called[at - first] = number[neighbors[at]]
+        place = new_start[new]
+        for at in np.argsort(called):
+            new_neighbors[place] = called[at]
+            new_distances[place] = distances[first + at]
+            place += 1
+    return new_start, new_neighbors, new_distances
 
 
 @kernel

@@ -14,7 +14,11 @@ def dense(rows):
         span = slice(rows.start[i], rows.start[i + 1])
         assert (np.diff(rows.columns[span]) > 0).all()
         array[i, rows.columns[span]] = rows.values[span]
-    return array
+    if rows.order is None:
+        return array
+    images = np.zeros_like(array)
+    images[np.ix_(rows.order, rows.order)] = array
+    return images
 
 
 def sparse(array):
