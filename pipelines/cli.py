@@ -1,4 +1,5 @@
-"""The `itkm` command. Exit codes: 0 done, 1 a fault of ours, 2 something to change, 130 interrupted."""
+"""The `itkm` command. Exit codes: 0 done, 1 a fault of ours, 2 something to change, 130 or 143
+interrupted by Ctrl-C or by SIGTERM."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from rich.markup import escape
 
 from itkm_core.errors import ItkmError
 from pipelines.config import DEFAULT_RECIPE, load_config, recipe_names
+from pipelines.signals import heed_sigterm, interrupted_code
 
 app = typer.Typer(
     help="Pseudo-identities and one encoder from unlabelled person pictures of different cameras.",
@@ -150,7 +152,10 @@ def label(
         typer.Option(help="Features made elsewhere: .npy, or .parquet with sample_id, feature."),
     ] = None,
     ids: Annotated[
-        str | None, typer.Option(help="Sample ids of --features, .npy. [row numbers]")
+        str | None,
+        typer.Option(
+            help="Sample ids of --features, .npy. [row numbers; with --against they go on behind its largest id]"
+        ),
     ] = None,
     normalise: Annotated[
         bool, typer.Option("--normalise", help="Divide each row of --features by its norm.")
@@ -174,6 +179,14 @@ def label(
             help="eps=0.4:0.7:0.05: what each value gives. No labels, unless labels.eps=auto."
         ),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="An earlier --out: label images that arrived later by its labels, none of which moves. "
+            "A corpus' sample ids go on behind its largest one.",
+        ),
+    ] = None,
     overrides: Overrides = None,
 ) -> None:
     """Pseudo-labels without training: of features made elsewhere, or of a corpus with an encoder."""
@@ -181,7 +194,16 @@ def label(
     from pipelines.label_cli import label as run_label
 
     request = LabelRequest(
-        out, features, ids, normalise, corpus, checkpoint, recipe, sweep, tuple(overrides or ())
+        out,
+        features,
+        ids,
+        normalise,
+        corpus,
+        checkpoint,
+        recipe,
+        sweep,
+        against,
+        tuple(overrides or ()),
     )
     run_label(request, console)
 
@@ -247,7 +269,7 @@ def ablate(
                 # The runs' threads cannot be stopped, and Ray crashes or starts anew when it is shut
                 # down under them. A driver that is gone ends its local Ray, or its work on a cluster.
                 Console(stderr=True).print(INTERRUPTED)
-                os._exit(130)
+                os._exit(interrupted_code())
     report(study, console, plot=plot)
 
 
@@ -278,6 +300,7 @@ def main(argv: list[str] | None = None) -> None:
     """Entry point of the console script."""
     errors = Console(stderr=True)
     code: Any = 0
+    heed_sigterm()
     try:
         code = app(args=argv, standalone_mode=False)
     except typer.Exit as end:
@@ -298,6 +321,7 @@ def main(argv: list[str] | None = None) -> None:
             code = 1
     if code == 130:  # also what typer makes of Ctrl-C, without a word
         errors.print(INTERRUPTED)
+        code = interrupted_code()
     sys.stdout.flush()
     sys.stderr.flush()
     if code:

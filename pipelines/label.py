@@ -18,6 +18,9 @@ from pipelines.extract import read_features
 from pipelines.runs import digest_of
 from pipelines.storage import Place
 
+NEIGHBORS = "neighbours.npy"
+"""Lists of step 1 of docs/labelling.md, kept for images that arrive later."""
+
 
 @dataclass(frozen=True)
 class GroupTask:
@@ -35,7 +38,8 @@ class GroupTask:
 
 
 def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
-    """Label one group and write labels.parquet, centroids.npy [K, D] and parameters.json.
+    """Label one group and write labels.parquet, centroids.npy [K, D] and parameters.json, and for a task that does
+    not learn neighbours.npy.
 
     Returns the labels' digest and the facts of the round's line: clusters, outlier share, largest
     cluster's share, agreement with the round before (None in the first), the condition found, and eps
@@ -90,6 +94,8 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     (out / "labels.parquet").write_table(table)
     (out / "centroids.npy").write_array(cluster_means(features, labels))
     (out / "parameters.json").write_json(labelled.parameters)
+    if not task.learns:
+        (out / NEIGHBORS).write_array(found.neighbors)
     sizes = np.bincount(labels[labels >= 0])
     facts = {
         "scenario": task.scenario,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from rich.console import Console
 
 from itkm_core.clustering.sweep import check_eps_values, eps_range
-from itkm_core.errors import ConfigError, StorageError
+from itkm_core.errors import ConfigError, FeatureError, StorageError
 from pipelines.config import DEFAULT_RECIPE, RunConfig, load_config, make_config
 from pipelines.storage import Place
+
+if TYPE_CHECKING:
+    from pipelines.label_against import Against
 
 SWEEP_FORMS = "expected eps=START:STOP:STEP, such as eps=0.4:0.7:0.05, or eps=0.4,0.5,0.6"
 
@@ -28,6 +31,7 @@ class LabelRequest:
     checkpoint: str | None = None
     recipe: str | None = None
     sweep: str | None = None
+    against: str | None = None
     overrides: tuple[str, ...] = ()
 
 
@@ -35,11 +39,25 @@ def label(request: LabelRequest, console: Console) -> None:
     """Do what the command was asked for. What can be checked is checked before anything is computed."""
     if (request.features is None) == (request.corpus is None):
         raise ConfigError("expected one of --features and --corpus: what is to be labelled")
+    if request.against is not None:
+        _check_against(request)
     values = None if request.sweep is None else sweep_values(request.sweep)
     if request.features is not None:
         _from_features(request, request.features, values, console)
     else:
         _from_corpus(request, str(request.corpus), values, console)
+
+
+def _check_against(request: LabelRequest) -> None:
+    """ConfigError for what would label new images otherwise than the known ones were."""
+    if request.sweep is not None:
+        raise ConfigError("--sweep looks for an eps, and --against labels with that of its folder")
+    own = "--against labels as its folder was labelled"
+    if request.recipe is not None and request.features is not None:
+        raise ConfigError(f"{own}: leave out --recipe")
+    for override in request.overrides:
+        if override.startswith(("labels.", "without_camera")):
+            raise ConfigError(f"{own}: leave out {override}")
 
 
 def _from_features(
@@ -62,12 +80,23 @@ def _from_features(
         config = load_config(request.recipe, overrides)
     if config.without_camera:
         console.print("note: without_camera is ignored: features alone have no cameras")
-    given = read_input(features, request.ids, normalise=request.normalise)
+    against = _index(request)
+    if against is not None:
+        config = config.model_copy(update={"labels": against.index.labels})
+        if against.index.without_camera:
+            raise FeatureError(
+                f"--against {against.run}: its features are compared without their camera's mean, and features "
+                "alone have no cameras; expected a corpus"
+            )
+    first_id = 0 if against is None else against.index.next_id
+    given = read_input(features, request.ids, normalise=request.normalise, first_id=first_id)
+    if against is not None:
+        against.check_fit(request.out, grouped=given.scenario is not None)
     out = _writable(request.out)
     if values is not None and not config.labels.chooses_eps:
         sweep_features(given, config, values, out, console)
     else:
-        label_features(given, config, out, console)
+        label_features(given, config, out, console, against)
 
 
 def _from_corpus(
@@ -83,6 +112,14 @@ def _from_corpus(
         raise ConfigError("--ids and --normalise go with --features: a corpus has its own")
     overrides = _with_candidates(request.overrides, values)
     checkpoint, config = _encoder(request, overrides)
+    against = _index(request)
+    if against is not None:
+        against.check_fit(request.out, grouped=True)
+        as_there = {
+            "labels": against.index.labels,
+            "without_camera": against.index.without_camera,
+        }
+        config = config.model_copy(update=as_there)
     scenarios = Corpus.open(corpus).scenarios
     if checkpoint is not None:
         known = read_info((checkpoint / WEIGHTS).read_bytes()).scenarios
@@ -96,7 +133,18 @@ def _from_corpus(
     out = _writable(request.out)
     sweeping = values is not None and not config.labels.chooses_eps
     with ray_session(console):
-        label_corpus(config, corpus, checkpoint, values if sweeping else None, out, console)
+        label_corpus(
+            config, corpus, checkpoint, values if sweeping else None, out, console, against
+        )
+
+
+def _index(request: LabelRequest) -> Against | None:
+    from pipelines.label_against import Against
+    from pipelines.label_index import read_index
+
+    if request.against is None:
+        return None
+    return Against(request.against, read_index(request.against))
 
 
 def _encoder(request: LabelRequest, overrides: list[str]) -> tuple[Place | None, RunConfig]:

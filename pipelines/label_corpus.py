@@ -1,7 +1,7 @@
 """`itkm label --corpus`: features of the training images with one encoder, and their labels. No training.
 
 In the output folder: extract/ (the features, kept for the next call), label/<scenario>-<group>/ as in a round of
-`itkm run`, and pseudo_labels.parquet, or sweep.json. The caller has connected to Ray.
+`itkm run`, and pseudo_labels.parquet with index/, or sweep.json. The caller has connected to Ray.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from rich.console import Console
 
 from itkm_core.corpus.schema import Corpus
@@ -21,13 +22,15 @@ from pipelines.config import RunConfig
 from pipelines.dag import Kind, Round, Step, plan_rounds
 from pipelines.encoders import WEIGHTS
 from pipelines.label import GroupTask, group_features, read_labels
+from pipelines.label_against import Against, alone_facts, alone_note, finish_index, name_of
+from pipelines.label_corpus_index import arrive_group, check_encoder, encoder_record, index_group
 from pipelines.label_features import (
-    name_of,
     print_labels,
     show_sweeps,
     sweep_options,
     write_labels,
 )
+from pipelines.label_index import FOLDER, GroupRecord, Index
 from pipelines.label_memory import memory_needed
 from pipelines.runs import RunFolder, digest_of
 from pipelines.scenarios import narrow
@@ -58,6 +61,26 @@ class Labeller:
     def run(self, step: Step) -> dict[str, Any]:
         """Do a step and return its facts."""
         return run_body(self.context, self.rounds, 1, step)[1]
+
+    def task(self, step: Step, options: dict[str, Any]) -> GroupTask:
+        """What labelling one group needs."""
+        return GroupTask(
+            corpus_root=self.context.corpus.root,
+            scenario=step.scenario,
+            group=step.group,
+            features=self.context.run.step(self.extraction.name) / "features",
+            out=self.context.run.step(step.name),
+            previous=None,
+            options=options,
+            without_camera=self.context.config.without_camera,
+        )
+
+    def resources(self, step: Step, task: GroupTask, known: int = 0) -> dict[str, Any]:
+        """Memory and GPUs to ask Ray for; `known`: images of the group that it is labelled against."""
+        corpus, config = self.context.corpus, self.context.config
+        images = corpus.counts[(step.scenario, step.group, "train")] + known
+        gpus = gpus_to_label(images, config.compute.gpus_per_label, config.labels.dbscan)
+        return {"memory": memory_needed(corpus, task, known), "gpus": gpus}
 
     def extract(self) -> None:
         """Features of the training images, those of an earlier call where nothing they hang on has changed."""
@@ -95,13 +118,16 @@ def label_corpus(
     values: tuple[float, ...] | None,
     out: Place,
     console: Console,
+    against: Against | None = None,
 ) -> None:
     """Label every (scenario, group) of a corpus, or with `values` sweep them and write no labels.
 
     checkpoint: a folder with the encoder; None takes the configuration's CLIP as it was pre-trained.
+    against: what images of its groups are labelled against; those of another group are labelled alone.
 
     Raises:
         CorpusError: the corpus has no training images.
+        ConfigError: the features of `against` are of another encoder.
         LabelError: eps is to be chosen, and no candidate gives labels that could be learnt from.
     """
     corpus = narrow(Corpus.open(corpus_path), config.only)
@@ -113,53 +139,92 @@ def label_corpus(
         config, corpus, RunFolder(out), telemetry, checkpoint=checkpoint, learns=False
     )
     labeller = Labeller(context, plan_rounds(groups, 0, 0, evaluate=None), console)
+    if against is not None:
+        check_encoder(against, encoder_record(context))
     with ProgressDisplay(telemetry, console):
         labeller.extract()
-        found = labeller.of_each_group(
-            labeller.run if values is None else lambda step: _sweep(context, labeller, step, values)
-        )
+        if values is not None:
+            found = labeller.of_each_group(lambda step: _sweep(context, labeller, step, values))
+        else:
+            labelled = _label(labeller, out / FOLDER, against)
     if values is None:
-        _show_labels(labeller, found, out)
+        _show_labels(labeller, labelled, out, against)
     else:
         names = [name_of(step.scenario, step.group) for step in labeller.labels]
         show_sweeps(dict(zip(names, found, strict=True)), out, console)
 
 
-def _show_labels(labeller: Labeller, found: list[dict[str, Any]], out: Place) -> None:
-    places = labeller.context.places(labeller.rounds[0], Kind.LABEL)
+def _label(
+    labeller: Labeller, index: Place, against: Against | None
+) -> list[tuple[dict[str, Any], list[str], GroupRecord]]:
+    """The labels of each group and its part of the index: its line of the table, notes, and its record."""
+    known = {} if against is None else against.index.groups
+    first_id = 0 if against is None else against.index.next_id
+
+    def alone(step: Step) -> dict[str, Any]:
+        return {} if name_of(step.scenario, step.group) in known else labeller.run(step)
+
+    def keep(step: Step, facts: dict[str, Any]) -> tuple[dict[str, Any], list[str], GroupRecord]:
+        name = name_of(step.scenario, step.group)
+        task = labeller.task(step, labeller.context.config.labels.for_scenario(step.scenario))
+        if name in known:
+            asked = labeller.resources(step, task, known[name].num_images)
+            done: tuple[dict[str, Any], list[str], GroupRecord]
+            done = remote(arrive_group, step, task, against, index, first_id, **asked)
+            return done
+        record = remote(index_group, step, task, index, first_id, **labeller.resources(step, task))
+        notes = [facts["warning"]] if facts["warning"] else []
+        if against is None:
+            return {"where": name, **facts}, notes, record
+        return alone_facts(name, facts), [*notes, alone_note(name, against)], record
+
+    # The index of an earlier call goes only when nothing can be refused any more.
+    found = dict(zip(labeller.labels, labeller.of_each_group(alone), strict=True))
+    index.clear()
+    return labeller.of_each_group(lambda step: keep(step, found[step]))
+
+
+def _show_labels(
+    labeller: Labeller,
+    labelled: list[tuple[dict[str, Any], list[str], GroupRecord]],
+    out: Place,
+    against: Against | None,
+) -> None:
+    context, console = labeller.context, labeller.console
+    places = context.places(labeller.rounds[0], Kind.LABEL)
     names = [name_of(step.scenario, step.group) for step in labeller.labels]
     asked = {
         name: (place / "parameters.json").read_json()
         for name, place in zip(names, places, strict=True)
     }
     table = pa.concat_tables([read_labels(place) for place in places]).sort_by("sample_id")
-    write_labels(out, table, asked)
-    records = {name: values["sweep"] for name, values in asked.items() if "sweep" in values}
-    if records:
-        show_sweeps(records, out, labeller.console)
-    rows = [{"where": name, **facts} for name, facts in zip(names, found, strict=True)]
-    notes = [facts["warning"] for facts in found if facts["warning"]]
-    print_labels(labeller.console, rows, notes, out)
+    more = {}
+    if against is not None:
+        first_id = more["first_sample_id"] = against.index.next_id
+        table = table.set_column(0, "sample_id", pc.add(table["sample_id"], first_id))
+        console.print(
+            f"note: sample ids are the corpus' + {first_id:,}, behind those of {against.run}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    write_labels(out, table, asked, against, **more)
+    config = context.config
+    index = Index(out / FOLDER, config.labels, config.without_camera, encoder_record(context), {})
+    records = {name: record for name, (_, _, record) in zip(names, labelled, strict=True)}
+    finish_index(index, records, against)
+    sweeps = {name: values["sweep"] for name, values in asked.items() if "sweep" in values}
+    if sweeps:
+        show_sweeps(sweeps, out, console)
+    notes = [note for _, several, _ in labelled for note in several]
+    print_labels(console, [line for line, _, _ in labelled], notes, out, against)
 
 
 def _sweep(
     context: RunContext, labeller: Labeller, step: Step, values: tuple[float, ...]
 ) -> dict[str, Any]:
-    task = GroupTask(
-        corpus_root=context.corpus.root,
-        scenario=step.scenario,
-        group=step.group,
-        features=context.run.step(labeller.extraction.name) / "features",
-        out=context.run.step(step.name),
-        previous=None,
-        options=sweep_options(context.config, step.scenario),
-        without_camera=context.config.without_camera,
-    )
-    needed = memory_needed(context.corpus, task)
-    images = context.corpus.counts[(step.scenario, step.group, "train")]
-    config = context.config
-    gpus = gpus_to_label(images, config.compute.gpus_per_label, config.labels.dbscan)
-    found: dict[str, Any] = remote(sweep_group, step, task, values, memory=needed, gpus=gpus)
+    task = labeller.task(step, sweep_options(context.config, step.scenario))
+    asked = labeller.resources(step, task)
+    found: dict[str, Any] = remote(sweep_group, step, task, values, **asked)
     return found
 
 

@@ -11,55 +11,91 @@ import numpy as np
 import pyarrow as pa
 from rich.console import Console
 
-from itkm_core.clustering import sweep
-from itkm_core.clustering.guards import Condition, check, describe
+from itkm_core.clustering import PseudoLabels, sweep
+from itkm_core.clustering.arrivals import Arrivals
 from itkm_core.errors import FeatureError, LabelError
 from pipelines.config import RunConfig
+from pipelines.label_against import (
+    PARAMETERS_FILE,
+    Against,
+    alone_facts,
+    alone_note,
+    facts_of,
+    finish_index,
+    folder_of,
+    known_images,
+    name_of,
+    notes_of,
+)
+from pipelines.label_index import FOLDER, Index, write_group
 from pipelines.label_input import FeatureSet
 from pipelines.label_rows import Labelled, label_rows, swept
-from pipelines.label_tables import labels_table, print_sweep
+from pipelines.label_tables import arrivals_table, labels_table, print_sweep
 from pipelines.storage import Place
 
 LABELS_FILE = "pseudo_labels.parquet"  # as of a run
-PARAMETERS_FILE = "parameters.json"
 SWEEP_FILE = "sweep.json"
 
 
-def label_features(given: FeatureSet, config: RunConfig, out: Place, console: Console) -> None:
-    """Write pseudo_labels.parquet (in order of the input's rows) and parameters.json; print a table.
+def label_features(
+    given: FeatureSet,
+    config: RunConfig,
+    out: Place,
+    console: Console,
+    against: Against | None = None,
+) -> None:
+    """Write pseudo_labels.parquet (in order of the input's rows), parameters.json and an index; print a table.
 
-    Labels that could not be learnt from are an answer here, with a warning. For `eps: auto` there is also
-    the sweep, as `sweep_features` shows it.
+    `against`: what images of its groups are labelled against; those of another group are labelled alone. Labels
+    that could not be learnt from are an answer here, with a warning. For `eps: auto` there is also the
+    sweep, as `sweep_features` shows it.
 
     Raises:
-        FeatureError: there is no row.
+        FeatureError: there is no row, or rows or ids do not go with those of `against`.
         LabelError: eps is to be chosen, and no candidate gives labels that could be learnt from.
-        StorageError: `out` cannot be written.
+        StorageError: `out` cannot be written, or a file of `against` is damaged.
     """
     _refuse_empty(given)
-    tables, rows, parameters, records = [], [], {}, {}
+    if against is not None:
+        against.check_ids(given.ids)
+    tables, rows, parameters, records, known = [], [], {}, {}, {}
     notes: list[str] = []
     for scenario, group, part in given.parts():
         where = name_of(scenario, group)
-        with _noted(notes, where):
-            options = config.labels.for_scenario(scenario)
-            labelled = label_rows(part.features, part.ids, options, where=where)
-        if labelled.failure:
-            raise LabelError(labelled.failure)
-        found = labelled.found
-        condition = check(found.labels)
-        if condition is not Condition.OK:
-            k1 = found.parameters["k1"]
-            notes.append(describe(condition, where=where, eps=found.parameters["eps"], k1=k1))
-        tables.append(_table(part, labelled, scenario, group))
-        rows.append(_line(where, labelled))
-        parameters[where] = labelled.parameters
-        if "sweep" in labelled.parameters:
-            records[where] = labelled.parameters["sweep"]
-    write_labels(out, _in_order(pa.concat_tables(tables), given.ids), parameters)
+        found: PseudoLabels | Arrivals
+        if against is not None and where in against.index.groups:
+            with _noted(notes, where):
+                found, _ = against.label(where, part.features, part.ids)
+            known[where], parameters[where] = found.known, found.parameters
+            rows.append(facts_of(where, found))
+        else:
+            with _noted(notes, where):
+                options = config.labels.for_scenario(scenario)
+                labelled = label_rows(part.features, part.ids, options, where=where)
+            if labelled.failure:
+                raise LabelError(labelled.failure)
+            found, parameters[where] = labelled.found, labelled.parameters
+            known[where] = known_images(
+                part.features, part.ids, found.labels, found.is_core, labelled.found.neighbors
+            )
+            line = _line(where, labelled)
+            rows.append(line if against is None else alone_facts(where, line))
+            notes += [] if against is None else [alone_note(where, against)]
+        notes += notes_of(where, found)
+        tables.append(_table(part, found, scenario, group))
+        if "sweep" in parameters[where]:
+            records[where] = parameters[where]["sweep"]
+    encoder = None if against is None else against.index.encoder
+    index = Index((out / FOLDER).clear(), config.labels, False, encoder, {})
+    write_labels(out, _in_order(pa.concat_tables(tables), given.ids), parameters, against)
+    groups = {
+        where: write_group(index.place, folder_of(where), each, parameters[where])
+        for where, each in known.items()
+    }
+    finish_index(index, groups, against)
     if records:
         show_sweeps(records, out, console)
-    print_labels(console, rows, notes, out)
+    print_labels(console, rows, notes, out, against)
 
 
 def sweep_features(
@@ -97,22 +133,30 @@ def show_sweeps(records: dict[str, dict[str, Any]], out: Place, console: Console
     console.print(f"{'sweep':<22} {out / SWEEP_FILE}", highlight=False, soft_wrap=True)
 
 
-def write_labels(out: Place, table: pa.Table, parameters: dict[str, Any]) -> None:
+def write_labels(
+    out: Place,
+    table: pa.Table,
+    parameters: dict[str, Any],
+    against: Against | None = None,
+    **more: Any,
+) -> None:
+    """The table and parameters.json, with where known labels came from and `more`."""
+    origin = {} if against is None else {"against": against.origin()}
     (out / LABELS_FILE).write_table(table)
-    (out / PARAMETERS_FILE).write_json({"groups": parameters})
+    (out / PARAMETERS_FILE).write_json({"groups": parameters, **origin, **more})
 
 
 def print_labels(
-    console: Console, rows: list[dict[str, Any]], notes: list[str], out: Place
+    console: Console,
+    rows: list[dict[str, Any]],
+    notes: list[str],
+    out: Place,
+    against: Against | None = None,
 ) -> None:
-    console.print(labels_table(rows))
+    console.print(labels_table(rows) if against is None else arrivals_table(rows))
     _print_notes(console, notes)
     path = out / LABELS_FILE
     console.print(f"{'pseudo-labels':<22} {path}", highlight=False, soft_wrap=True)
-
-
-def name_of(scenario: str, group: int) -> str:
-    return f"{scenario}/{group}" if scenario else "features"
 
 
 def _print_notes(console: Console, notes: list[str]) -> None:
@@ -134,8 +178,8 @@ def _refuse_empty(given: FeatureSet) -> None:
         raise FeatureError("the features have no row; expected one for each image to label")
 
 
-def _table(part: FeatureSet, labelled: Labelled, scenario: str, group: int) -> pa.Table:
-    found, num = labelled.found, len(part.ids)
+def _table(part: FeatureSet, found: PseudoLabels | Arrivals, scenario: str, group: int) -> pa.Table:
+    num = len(part.ids)
     known = {}
     if scenario:
         known = {

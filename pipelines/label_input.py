@@ -43,8 +43,10 @@ class FeatureSet:
                 yield str(scenario), int(group), part
 
 
-def read_input(features: str, ids: str | None, *, normalise: bool) -> FeatureSet:
+def read_input(features: str, ids: str | None, *, normalise: bool, first_id: int = 0) -> FeatureSet:
     """The features of a .npy or .parquet file, as rows that can be labelled.
+
+    Rows of .npy without `ids` are numbered from `first_id` on.
 
     Raises:
         StorageError: no such file, or it cannot be read.
@@ -65,7 +67,8 @@ def read_input(features: str, ids: str | None, *, normalise: bool) -> FeatureSet
         rows = _read_npy(path)
         if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.floating):
             raise FeatureError(f"{path} has shape {rows.shape} and dtype {rows.dtype}; {FORMATS}")
-        numbers = np.arange(len(rows)) if ids is None else _read_ids(Path(ids), len(rows))
+        counted = first_id + np.arange(len(rows))
+        numbers = counted if ids is None else _read_ids(Path(ids), len(rows))
         found = FeatureSet(rows, numbers)
     else:
         raise FeatureError(f"--features {features}: not a name this reads; {FORMATS}")

@@ -15,13 +15,13 @@ READING = 3
 """Copies of a group's features while they are read: the table, one array of it, and its rows in order of id."""
 
 
-def memory_needed(corpus: Corpus, task: GroupTask) -> int:
-    """Bytes to ask Ray for, about what labelling the group takes at its peak.
+def memory_needed(corpus: Corpus, task: GroupTask, known: int = 0) -> int:
+    """Bytes to ask Ray for, about what labelling the group takes at its peak; `known`: images it is labelled against.
 
     Raises:
         LabelError: no machine of the cluster gives Ray as much, so that the task would wait for ever.
     """
-    num_images = corpus.counts[(task.scenario, task.group, "train")]
+    num_images = corpus.counts[(task.scenario, task.group, "train")] + known
     dimension = _dimension(task)
     needed = max(
         estimate_memory(

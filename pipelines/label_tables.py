@@ -30,6 +30,19 @@ def labels_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
+def arrivals_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A line for each group labelled against another run: see `label_against.against_facts`."""
+    table = Table(title="pseudo-labels of new images", title_justify="left")
+    table.add_column("scenario/group")
+    for name in ("known", "new", "joined", "new clusters", "outliers"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        counts = ("known", "images", "joined", "new_clusters")
+        shown = [f"{row[name]:,}" for name in counts]
+        table.add_row(row["where"], *shown, percent(row["outlier_share"]))
+    return table
+
+
 def print_sweep(console: Console, record: Mapping[str, Any], where: str) -> None:
     """The table of a sweep (`label_rows.swept`), and in words which value is chosen and why, or why none."""
     choice = record["choice"]

@@ -87,7 +87,9 @@ def _span(
 
 
 def group_workers(name: str, num_images: int) -> Workers:
-    """Who labels a group of `num_images`, for the task that does: itself where it does as well as many."""
+    """Who labels a group of `num_images` for its task: the task itself without Ray, or where it does as well."""
+    if not ray.is_initialized():  # asked about the cluster, Ray would start one
+        return Threads(thread_count())
     device = own_device()
     if not is_divided(num_images):
         return Threads(thread_count(), device)

@@ -8,6 +8,8 @@ gains.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +20,15 @@ PRIOR_IMAGES = 8
 few people, and its mean is theirs more than its own."""
 
 _ROWS_AT_ONCE = 65_536  # bounds the float64 copy
+
+
+@dataclass(frozen=True)
+class CameraMeans:
+    """`cameras` int64 [C], rising, their `means` float32 [C, D], and the mean of all images, `overall` float64 [D]."""
+
+    cameras: npt.NDArray[np.int64]
+    means: npt.NDArray[np.float32]
+    overall: npt.NDArray[np.float64]
 
 
 def without_camera(
@@ -36,6 +47,21 @@ def without_camera(
     Raises:
         FeatureError: not one camera per feature.
     """
+    return without_means(features, cameras, camera_means(features, cameras, prior=prior))
+
+
+def camera_means(
+    features: npt.NDArray[np.float32],
+    cameras: npt.ArrayLike,
+    *,
+    known: CameraMeans | None = None,
+    prior: float = PRIOR_IMAGES,
+) -> CameraMeans:
+    """The mean of each camera's features; the arguments as in `without_camera`.
+
+    With `known`, images that arrive later: means that are known stay, or what was compared by them would move, and
+    the mean of another camera is drawn to the known mean of all.
+    """
     found, row_of = np.unique(np.asarray(cameras), return_inverse=True)
     if features.ndim != 2 or row_of.shape != features.shape[:1]:
         raise FeatureError(
@@ -46,12 +72,25 @@ def without_camera(
         part = slice(start, start + _ROWS_AT_ONCE)
         np.add.at(sums, row_of[part], features[part].astype(np.float64))
     counts = np.bincount(row_of, minlength=len(found))[:, None]
-    overall = sums.sum(axis=0) / max(len(features), 1)
+    overall = sums.sum(axis=0) / max(len(features), 1) if known is None else known.overall
     means = ((sums + prior * overall) / (counts + prior)).astype(np.float32)
+    if known is None:
+        return CameraMeans(found.astype(np.int64), means, overall)
+    fresh = ~np.isin(found, known.cameras)
+    together = np.concatenate([known.cameras, found[fresh]])
+    order = np.argsort(together)
+    return CameraMeans(together[order], np.concatenate([known.means, means[fresh]])[order], overall)
+
+
+def without_means(
+    features: npt.NDArray[np.float32], cameras: npt.ArrayLike, known: CameraMeans
+) -> npt.NDArray[np.float32]:
+    """As `without_camera`, with the means of these cameras, each of which is `known`."""
+    row_of = np.searchsorted(known.cameras, np.asarray(cameras))
     out = np.empty_like(features)
     for start in range(0, len(features), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
-        left = features[part] - means[row_of[part]]
+        left = features[part] - known.means[row_of[part]]
         norms = np.linalg.norm(left, axis=1, keepdims=True)
         out[part] = np.where(norms > 1e-4, left / np.maximum(norms, 1e-4), features[part])
     return out

@@ -32,7 +32,8 @@ class PseudoLabels:
     `confidence` float32 [N] in [0, 1]: mean Jaccard similarity to the core images near it in its cluster; 0 for
     an outlier. [ours]
     `parameters`: what was asked and, as `k1_used`, `k2_used`, `backend_used`, `recall_used`, what was done; plain JSON
-    values.
+    values. `neighbors` int32 [N, k1_used]: the lists of step 1, which with images that arrive later need not be found
+    again: of the images in rising order of sample id, as places in that order.
     """
 
     labels: npt.NDArray[np.int64]
@@ -40,6 +41,7 @@ class PseudoLabels:
     confidence: npt.NDArray[np.float32]
     num_clusters: int
     parameters: dict[str, Any]
+    neighbors: npt.NDArray[np.int32]
 
 
 def pseudo_label(
@@ -100,11 +102,13 @@ class JaccardSpace:
     """All that does not depend on eps: made once, clustered at any eps up to the graph's `max_distance`.
 
     `graph` is None for N = 0; its rows are in order of sample id, and `back` int [N] takes them to the order
-    of the input (None where they are the same). `parameters` are those of `PseudoLabels`, eps left out.
+    of the input (None where they are the same). `neighbors` and `parameters` are those of `PseudoLabels`, eps left
+    out.
     """
 
     graph: JaccardGraph | None
     back: npt.NDArray[np.intp] | None
+    neighbors: npt.NDArray[np.int32]
     parameters: dict[str, Any]
 
     def cluster(self, eps: float) -> Clustering:
@@ -126,6 +130,7 @@ class JaccardSpace:
             support[back],
             int(clustering.labels.max(initial=-1)) + 1,
             {**self.parameters, "eps": float(eps)},
+            self.neighbors,
         )
 
 
@@ -147,13 +152,13 @@ def jaccard_space(
 
     Raises as `pseudo_label` does.
     """
-    _check_parameters(k1, k2, min_samples)
+    check_parameters(k1, k2, min_samples)
     by: Workers = workers or Threads(thread_count(num_threads))
     rows = unit_rows(features)
     used = resolve_backend(backend, len(rows), by.device)  # a wrong name is refused before any work
     if dbscan not in ("sparse", "cuml"):
         raise ConfigError(f"dbscan is {dbscan!r}; expected sparse or cuml")
-    order = _order(sample_ids, len(rows))
+    order = order_of(sample_ids, len(rows))
     if order is not None:
         rows = rows[order]
     k1_used, k2_used = min(k1, len(rows)), min(k2, len(rows))
@@ -173,7 +178,7 @@ def jaccard_space(
         "k2_used": int(k2_used),
     }
     if not len(rows):
-        return JaccardSpace(None, None, parameters)
+        return JaccardSpace(None, None, np.zeros((0, 0), np.int32), parameters)
     needed = estimate_memory(
         len(rows),
         rows.shape[1],
@@ -192,10 +197,12 @@ def jaccard_space(
         "dbscan_used": "cuml" if dense else "sparse",
     }
     graph = jaccard_graph(rows, near.indices, k2=k2_used, max_distance=max_distance, workers=by)
-    return JaccardSpace(graph, None if order is None else np.argsort(order), parameters)
+    back = None if order is None else np.argsort(order)
+    return JaccardSpace(graph, back, near.indices, parameters)
 
 
-def _check_parameters(k1: int, k2: int, min_samples: int) -> None:
+def check_parameters(k1: int, k2: int, min_samples: int) -> None:
+    """ConfigError unless all are at least 1 and k2 <= k1."""
     for name, value in (("k1", k1), ("k2", k2), ("min_samples", min_samples)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise ConfigError(f"{name} is {value!r}; expected an integer of at least 1")
@@ -213,8 +220,11 @@ def check_eps(eps: float) -> None:
         raise ConfigError(f"eps is {eps!r}; expected a Jaccard distance above 0 and below 1")
 
 
-def _order(sample_ids: npt.ArrayLike | None, num_rows: int) -> npt.NDArray[np.intp] | None:
-    """Rows in order of sample id; None where they are in order already."""
+def order_of(sample_ids: npt.ArrayLike | None, num_rows: int) -> npt.NDArray[np.intp] | None:
+    """Rows int [N] in order of sample id; None without ids, or where rows are in that order already.
+
+    Raises FeatureError for ids that are not N integers, or repeated.
+    """
     if sample_ids is None:
         return None
     ids = np.asarray(sample_ids)

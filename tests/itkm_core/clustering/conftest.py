@@ -134,3 +134,29 @@ def make():
         "one dimension": np.sign(rng.standard_normal((40, 1))).astype(np.float32),
     }
     return SimpleNamespace(unit=unit, people=people, awkward=awkward)
+
+
+@pytest.fixture(scope="session")
+def arrive():
+    """Makers of images that were there before and of those that come: known_of(rows, ids, **options), split(...)."""
+    from itkm_core.clustering import pseudo_label
+    from itkm_core.clustering.arrivals import Known
+    from itkm_core.clustering.neighbors import nearest
+
+    def known_of(rows, ids=None, **options):
+        """Known images as labelling them at once gives them, in order of sample id."""
+        ids = np.arange(len(rows)) if ids is None else np.asarray(ids)
+        order = np.argsort(ids)
+        rows, ids = rows[order], ids[order]
+        found = pseudo_label(rows, **options)
+        k1 = min(options["k1"], len(rows))
+        lists = nearest(rows, k1).indices if len(rows) else np.zeros((0, 0), np.int32)
+        return Known(ids, rows, lists, found.labels, found.is_core)
+
+    def split(rows, share, seed):
+        """Random ids for all rows, and which of them come later."""
+        rng = np.random.default_rng(seed)
+        ids = rng.permutation(3 * len(rows))[: len(rows)]
+        return ids, rng.random(len(rows)) < share
+
+    return SimpleNamespace(known_of=known_of, split=split)

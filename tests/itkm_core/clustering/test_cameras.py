@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from itkm_core.clustering import pseudo_label
-from itkm_core.clustering.cameras import without_camera
+from itkm_core.clustering.cameras import camera_means, without_camera, without_means
 from itkm_core.errors import FeatureError
 from itkm_core.evaluation.clusters import label_quality
 
@@ -63,3 +63,20 @@ def test_an_image_that_is_its_cameras_mean_stays_as_it_was():
 def test_one_camera_per_feature():
     with pytest.raises(FeatureError, match="expected"):
         without_camera(unit(np.ones((3, 2))), [1, 2])
+
+
+def test_known_cameras_keep_their_means_and_new_ones_are_drawn_to_the_known_mean():
+    rng = np.random.default_rng(4)
+    features, cameras = unit(rng.normal(size=(60, 9)) + 1), rng.choice([2, 5, 9], 60)
+    known = camera_means(features, cameras)
+    later, seen_by = unit(rng.normal(size=(20, 9)) + 1), np.repeat([5, 7], 10)
+    means = camera_means(later, seen_by, known=known)
+    assert means.cameras.tolist() == [2, 5, 7, 9]
+    np.testing.assert_array_equal(means.means[[0, 1, 3]], known.means)
+    np.testing.assert_array_equal(means.overall, known.overall)
+    expected = (later[10:].astype(np.float64).sum(axis=0) + 8 * known.overall) / 18
+    np.testing.assert_allclose(means.means[2], expected, atol=1e-6)
+    # What was compared before is compared as it was.
+    np.testing.assert_array_equal(
+        without_means(features, cameras, means), without_camera(features, cameras)
+    )

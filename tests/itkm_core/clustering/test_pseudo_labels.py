@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itkm_core.clustering import pseudo_label
+from itkm_core.clustering import nearest, pseudo_label
 from itkm_core.errors import ConfigError, FeatureError
 
 
@@ -253,7 +253,17 @@ def test_result_types_and_parameters(make):
         "k2_used": 3,
         "backend_used": "faiss-flat",
         "recall_used": 1.0,
+        "dbscan_used": "sparse",
     }
+    assert found.neighbors.shape == (160, 8)
+    assert found.neighbors.dtype == np.int32
+
+
+def test_neighbors_are_places_in_the_order_of_sample_ids(make):
+    rows = make.people(20, 8, 16, 0.5, 0)
+    ids = 1000 - 3 * np.random.default_rng(0).permutation(160)
+    found = pseudo_label(rows, k1=8, k2=3, eps=0.5, sample_ids=ids)
+    np.testing.assert_array_equal(found.neighbors, nearest(rows[np.argsort(ids)], 8).indices)
 
 
 def test_confidence_tells_wrong_members_from_right_ones(make):

@@ -1,0 +1,25 @@
+"""SIGTERM, from `ray job stop` or a pod that is evicted, ends a command as Ctrl-C does."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+_terminated = threading.Event()
+
+
+def heed_sigterm() -> None:
+    """From now on SIGTERM raises KeyboardInterrupt in the main thread. `ray.init` sets a handler of its own: call
+    this again after it."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def interrupted_code() -> int:
+    """The exit code of an interrupted command: 128 and the number of the signal that ended it."""
+    return 128 + (signal.SIGTERM if _terminated.is_set() else signal.SIGINT)
+
+
+def _interrupt(*_: object) -> None:
+    _terminated.set()
+    raise KeyboardInterrupt
