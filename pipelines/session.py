@@ -11,6 +11,7 @@ import ray
 from rich.console import Console
 
 from itkm_core.errors import StorageError
+from pipelines.signals import heed_sigterm
 
 
 @contextmanager
@@ -49,6 +50,7 @@ def ray_session(console: Console) -> Iterator[None]:
             else "A machine with all cores busy can be too slow for Ray's own time limits; try again"
         )
         raise StorageError(f"cannot connect to {where}: {error}. {advice}") from error
+    heed_sigterm()
     if context.dashboard_url:
         console.print(
             f"Ray dashboard: http://{context.dashboard_url} (asks for the token that "

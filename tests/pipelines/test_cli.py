@@ -1,9 +1,14 @@
-"""What the command says when it is interrupted."""
+"""What the command says when it is interrupted, and when it is told to end."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
+
+import pytest
 
 # Ctrl-C while a command reads its recipe; a signal from outside would have to hit the right moment.
 INTERRUPTED = """
@@ -23,3 +28,50 @@ def test_ctrl_c_says_how_to_go_on_and_exits_with_130() -> None:
         "interrupted; the same command continues from the last complete step"
     )
     assert done.stdout == ""
+
+
+WAITING = """
+import time
+import pipelines.cli as cli
+def wait(*_):
+    print("waiting", flush=True)
+    time.sleep(60)
+cli.load_config = wait
+cli.main(["config"])
+"""
+
+
+def test_sigterm_says_how_to_go_on_and_exits_with_143() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waiting\n"
+    os.kill(process.pid, signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert said.strip() == "interrupted; the same command continues from the last complete step"
+
+
+def test_a_session_with_ray_leaves_sigterm_to_the_command(monkeypatch) -> None:
+    from io import StringIO
+    from types import SimpleNamespace
+
+    from rich.console import Console
+
+    from pipelines import session, signals
+
+    def init(**_: object) -> SimpleNamespace:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ray sets a handler of its own
+        return SimpleNamespace(dashboard_url="")
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(signals, "_terminated", threading.Event())
+    monkeypatch.setattr(session.ray, "init", init)
+    monkeypatch.setattr(session.ray, "shutdown", lambda: None)
+    try:
+        with session.ray_session(Console(file=StringIO())), pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        assert signals.interrupted_code() == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
