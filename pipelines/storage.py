@@ -90,7 +90,7 @@ class Place:
         except (OSError, pa.ArrowException) as error:
             raise StorageError(f"cannot read {self.uri}: {error}") from error
 
-    def write_bytes(self, data: bytes) -> None:
+    def write_bytes(self, data: bytes | memoryview) -> None:
         """Write whole or not at all: a temporary name, then a rename (an object store's put is whole)."""
         fs, path = self.resolve()
         temporary = f"{path}.tmp-{os.getpid()}" if self.is_local else path
@@ -134,7 +134,7 @@ class Place:
     def write_array(self, array: np.ndarray) -> None:
         buffer = io.BytesIO()
         np.save(buffer, array, allow_pickle=False)
-        self.write_bytes(buffer.getvalue())
+        self.write_bytes(buffer.getbuffer())
 
     def read_arrays(self) -> dict[str, np.ndarray]:
         """A .npz file's arrays by name."""
@@ -144,7 +144,7 @@ class Place:
     def write_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         buffer = io.BytesIO()
         np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
-        self.write_bytes(buffer.getvalue())
+        self.write_bytes(buffer.getbuffer())
 
     def read_table(self, **options: Any) -> pa.Table:
         fs, path = self.resolve()
