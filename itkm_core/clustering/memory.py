@@ -21,7 +21,7 @@ than those of k2 rows."""
 PAIRS = 1.2
 """Images within eps of an image, in multiples of k1: 0.5 seen with 16 images a person, 1.9 with 60."""
 
-LIBRARIES = 750 << 20
+LIBRARIES = 800 << 20
 """What numpy, numba and torch take once they are loaded."""
 
 
