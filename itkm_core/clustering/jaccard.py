@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from itkm_core.clustering.compiled import Array, kernel, span_in_blocks
+from itkm_core.clustering.device import pairs_on_device
 from itkm_core.clustering.duplicates import Groups, group_equal_lists, regrouped
 from itkm_core.clustering.reciprocal import SparseRows, encode
 from itkm_core.clustering.workers import Workers, joined_each
@@ -62,10 +63,15 @@ def graph_of(encoding: SparseRows, max_distance: float, workers: Workers) -> Jac
     if len(types.first) < len(shared):
         shared = _take(shared, types.first)
     mine = shared.start, shared.columns, shared.values
-    arrays = [workers.share(array) for array in (*mine, *_inverted_lists(*mine, len(encoding)))]
-    spans = workers.spans(_pairs_of_span, len(shared), 1, *arrays, max_distance + TIE_TOLERANCE)
-    sizes, later, distances = joined_each(spans)
-    del arrays, spans
+    threshold = max_distance + TIE_TOLERANCE
+    if workers.device is not None:
+        found = pairs_on_device(*mine, len(encoding), threshold, workers.device)
+    else:
+        held = *mine, *_inverted_lists(*mine, len(encoding))
+        arrays = [workers.share(array) for array in held]
+        found = joined_each(workers.spans(_pairs_of_span, len(shared), 1, *arrays, threshold))
+        del held, arrays
+    sizes, later, distances = found
     start, neighbors, both = _both_directions(sizes, later, distances)
     mass = np.add.reduceat(np.append(shared.values, 0.0), shared.start[:-1])
     mass[np.diff(shared.start) == 0] = 0.0

@@ -87,7 +87,7 @@ def test_a_search_by_torch_on_a_device_is_the_search(rows, monkeypatch, device):
         found = pseudo_label(rows, workers=workers, **asked)
         assert found.parameters["backend_used"] == "torch"
         np.testing.assert_array_equal(found.labels, expected.labels)
-        np.testing.assert_array_equal(found.confidence, expected.confidence)
+        np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-6)
     assert searched == [device, device]
 
 
