@@ -40,7 +40,7 @@ def people(num: int) -> tuple[np.ndarray, np.ndarray]:
 
     More people are harder to tell apart: the noise falls with their number, so that the ARI stays in 0.85 to 0.99.
     """
-    noise = 0.47 * (12_936 / num) ** 0.045
+    noise = 0.52 * (12_936 / num) ** 0.068
     rng = np.random.default_rng(0)
     spectrum = np.exp(-np.arange(128) / 20).astype(np.float32)
     centres = rng.standard_normal((num // 16, 128), dtype=np.float32) * spectrum

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
+from itkm_core.clustering.compiled import Array
+
 Rows = npt.NDArray[np.float32]
 Product = Callable[[Rows, Rows], Rows]
 
@@ -48,7 +50,7 @@ def products() -> Iterator[Product]:
         torch.set_float32_matmul_precision(precision)
 
 
-def readable(rows: Rows) -> Rows:
+def readable(rows: Array) -> Array:
     """The same memory for code that takes no read-only array and yet writes to none, as torch: no copy is made.
 
     Memory-mapped files and arrays of Ray's object store are read-only. The caller keeps `rows` alive.
