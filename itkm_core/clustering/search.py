@@ -31,8 +31,8 @@ APPROXIMATE_FROM_ON_DEVICE = 3_000_000
 measurement. [ours]"""
 
 TORCH_FROM = 30_000
-"""Rows from which "auto" is "torch": faiss is there at once, torch takes two seconds to load and then half the time
-a row. [ours]"""
+"""Rows from which "auto" is "torch": faiss is there at once, torch takes two seconds to load and then two thirds
+of the time a row. [ours]"""
 
 BLOCK_BYTES = 64 << 20
 """Scores a block of the searches that hold whole rows of them may take. [ours]"""
