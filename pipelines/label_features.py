@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from itkm_core.clustering import PseudoLabels, sweep
 from itkm_core.clustering.arrivals import Arrivals
+from itkm_core.clustering.memory import estimate_memory, free_memory, gigabytes
 from itkm_core.errors import FeatureError, LabelError
 from pipelines.config import RunConfig
 from pipelines.label_against import (
@@ -71,6 +72,7 @@ def label_features(
         else:
             with _noted(notes, where):
                 options = config.labels.for_scenario(scenario)
+                _announce(console, where, part, options)
                 labelled = label_rows(part.features, part.ids, options, where=where)
             if labelled.failure:
                 raise LabelError(labelled.failure)
@@ -204,6 +206,17 @@ def _in_order(table: pa.Table, ids: np.ndarray) -> pa.Table:
         return table
     by_id = np.argsort(there, kind="stable")
     return table.take(by_id[np.searchsorted(there, ids, sorter=by_id)])
+
+
+def _announce(console: Console, where: str, part: FeatureSet, options: Mapping[str, Any]) -> None:
+    """What labelling will take, before it takes it."""
+    num, dimension = part.features.shape
+    asked = {name: options[name] for name in ("k1", "k2", "backend")}
+    needed, free = estimate_memory(num, dimension, **asked), free_memory()
+    beside = "" if free is None else f", {gigabytes(free)} are free"
+    console.print(
+        f"{where}: {num:,} images take about {gigabytes(needed)} of memory{beside}", highlight=False
+    )
 
 
 def _line(where: str, labelled: Labelled) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def labels_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A line for each group: `where`, images, clusters, outlier_share, largest_share, eps, eps_reason."""
     table = Table(title="pseudo-labels", title_justify="left")
     table.add_column("scenario/group")
-    for name in ("images", "clusters", "outliers", "largest", "eps"):
+    for name in ("images", "clusters", "outliers %", "largest %", "eps"):
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(
@@ -34,7 +34,7 @@ def arrivals_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A line for each group labelled against another run: see `label_against.against_facts`."""
     table = Table(title="pseudo-labels of new images", title_justify="left")
     table.add_column("scenario/group")
-    for name in ("known", "new", "joined", "new clusters", "outliers"):
+    for name in ("known", "new", "joined", "new clusters", "outliers %"):
         table.add_column(name, justify="right")
     for row in rows:
         counts = ("known", "images", "joined", "new_clusters")
@@ -48,7 +48,7 @@ def print_sweep(console: Console, record: Mapping[str, Any], where: str) -> None
     choice = record["choice"]
     table = Table(title=f"sweep, {where}", title_justify="left")
     table.add_column("eps", justify="right")
-    for name in ("clusters", "outliers", "largest", "silhouette", "AMI next"):
+    for name in ("clusters", "outliers %", "largest %", "silhouette", "AMI next"):
         table.add_column(name, justify="right")
     table.add_column("")
     for point in record["points"]:
