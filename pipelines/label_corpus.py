@@ -31,10 +31,9 @@ from pipelines.label_features import (
     write_labels,
 )
 from pipelines.label_index import FOLDER, GroupRecord, Index
-from pipelines.label_memory import memory_needed
+from pipelines.label_memory import resources_needed
 from pipelines.runs import RunFolder, digest_of
 from pipelines.scenarios import narrow
-from pipelines.spans import gpus_to_label
 from pipelines.steps import RunContext, remote, run_body
 from pipelines.storage import Place
 from pipelines.tables import print_step
@@ -75,12 +74,9 @@ class Labeller:
             without_camera=self.context.config.without_camera,
         )
 
-    def resources(self, step: Step, task: GroupTask, known: int = 0) -> dict[str, Any]:
+    def resources(self, task: GroupTask, known: int = 0) -> dict[str, float]:
         """Memory and GPUs to ask Ray for; `known`: images of the group that it is labelled against."""
-        corpus, config = self.context.corpus, self.context.config
-        images = corpus.counts[(step.scenario, step.group, "train")] + known
-        gpus = gpus_to_label(images, config.compute.gpus_per_label, config.labels.dbscan)
-        return {"memory": memory_needed(corpus, task, known), "gpus": gpus}
+        return resources_needed(self.context.corpus, task, self.context.config, known)
 
     def extract(self) -> None:
         """Features of the training images, those of an earlier call where nothing they hang on has changed."""
@@ -168,11 +164,11 @@ def _label(
         name = name_of(step.scenario, step.group)
         task = labeller.task(step, labeller.context.config.labels.for_scenario(step.scenario))
         if name in known:
-            asked = labeller.resources(step, task, known[name].num_images)
+            asked = labeller.resources(task, known[name].num_images)
             done: tuple[dict[str, Any], list[str], GroupRecord]
             done = remote(arrive_group, step, task, against, index, first_id, **asked)
             return done
-        record = remote(index_group, step, task, index, first_id, **labeller.resources(step, task))
+        record = remote(index_group, step, task, index, first_id, **labeller.resources(task))
         notes = [facts["warning"]] if facts["warning"] else []
         if against is None:
             return {"where": name, **facts}, notes, record
@@ -223,7 +219,7 @@ def _sweep(
     context: RunContext, labeller: Labeller, step: Step, values: tuple[float, ...]
 ) -> dict[str, Any]:
     task = labeller.task(step, sweep_options(context.config, step.scenario))
-    asked = labeller.resources(step, task)
+    asked = labeller.resources(task)
     found: dict[str, Any] = remote(sweep_group, step, task, values, **asked)
     return found
 

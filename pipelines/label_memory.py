@@ -1,4 +1,4 @@
-"""The memory a labelling task asks Ray for, and the refusal where no machine has it."""
+"""The memory and GPUs a labelling task asks Ray for, and the refusal where no machine has them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ import ray
 from itkm_core.clustering.memory import LIBRARIES, estimate_memory, gigabytes
 from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import FeatureError, LabelError
+from pipelines.config import RunConfig
 from pipelines.label import GroupTask
-from pipelines.spans import is_divided
+from pipelines.spans import gpus_to_label, is_divided
 
 READING = 3
 """Copies of a group's features while they are read: the table, one array of it, and its rows in order of id."""
 
 
-def memory_needed(corpus: Corpus, task: GroupTask, known: int = 0) -> int:
-    """Bytes to ask Ray for, about what labelling the group takes at its peak; `known`: images it is labelled against.
+def resources_needed(
+    corpus: Corpus, task: GroupTask, config: RunConfig, known: int = 0
+) -> dict[str, float]:
+    """`memory` to ask Ray for, in bytes about what labelling the group takes at its peak, and `gpus`.
+
+    No GPU is asked for that no machine with the memory has. `known`: images the group is labelled against.
 
     Raises:
         LabelError: no machine of the cluster gives Ray as much, so that the task would wait for ever.
@@ -35,10 +40,14 @@ def memory_needed(corpus: Corpus, task: GroupTask, known: int = 0) -> int:
         ),
         LIBRARIES + 4 * READING * num_images * dimension,
     )
-    largest = max(
-        (int(node["Resources"].get("memory", 0)) for node in ray.nodes() if node["Alive"]),
-        default=0,
-    )
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    machines = [
+        machine for machine in alive if machine.get("CPU", 0) >= 1
+    ]  # not a head that takes no tasks
+    gpus = gpus_to_label(num_images, config.compute.gpus_per_label, config.labels.dbscan)
+    if not any(m.get("GPU", 0) >= gpus and m.get("memory", 0) >= needed for m in machines):
+        gpus = 0.0
+    largest = max((int(machine.get("memory", 0)) for machine in machines), default=needed)
     if needed > largest:
         raise LabelError(
             f"{task.scenario}/{task.group}: labelling {num_images:,} images with k1 = {task.options['k1']} "
@@ -46,7 +55,7 @@ def memory_needed(corpus: Corpus, task: GroupTask, known: int = 0) -> int:
             f"{gigabytes(largest)}: lower labels.k1, use machines with more memory, or start theirs with "
             "`ray start --memory` if they have it"
         )
-    return needed
+    return {"memory": needed, "gpus": gpus}
 
 
 def _dimension(task: GroupTask) -> int:

@@ -65,6 +65,6 @@ def ray_session(console: Console) -> Iterator[None]:
 
 
 def _object_store_bytes() -> int:
-    """A tenth of the memory, 2 GiB at most: blocks pass through, nothing stays in the store."""
+    """A tenth of the memory, 2 GiB at most: blocks pass through; what a large group's labels need beyond it spills."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(100 * 2**20, min(2 * 2**30, pages // 10))

@@ -21,11 +21,10 @@ from pipelines.encoders import EncoderSource
 from pipelines.evaluate import evaluate, splits_to_extract
 from pipelines.extract import extract
 from pipelines.label import GroupTask, label_group
-from pipelines.label_memory import memory_needed
+from pipelines.label_memory import resources_needed
 from pipelines.match import MatchTask, match_scenario
 from pipelines.prompts import train_prompts
 from pipelines.runs import RunFolder, digest_of
-from pipelines.spans import gpus_to_label
 from pipelines.storage import Place
 from pipelines.telemetry import Telemetry
 from pipelines.texts import Texts, block_name
@@ -127,12 +126,9 @@ def _label(context: RunContext, rounds: Sequence[Round], number: int, step: Step
         without_camera=context.config.without_camera,
         learns=context.learns,
     )
-    needed = memory_needed(context.corpus, task)
-    images = context.corpus.counts[(step.scenario, step.group, "train")]
-    config = context.config
-    gpus = gpus_to_label(images, config.compute.gpus_per_label, config.labels.dbscan)
-    digest, facts = remote(label_group, step, task, memory=needed, gpus=gpus)
-    facts["memory_bytes"] = needed
+    asked = resources_needed(context.corpus, task, context.config)
+    digest, facts = remote(label_group, step, task, **asked)
+    facts["memory_bytes"] = asked["memory"]
     tags = {"scenario": step.scenario, "group": str(step.group)}
     context.telemetry.set("itkm_clusters", facts["clusters"], **tags)
     context.telemetry.set("itkm_outlier_share", facts["outlier_share"], **tags)
@@ -240,7 +236,7 @@ def _line(rounds: Sequence[Round], number: int, step: Step) -> str:
 
 
 def remote(
-    function: Callable[..., Any], step: Step, *args: Any, memory: int = 0, gpus: float = 0
+    function: Callable[..., Any], step: Step, *args: Any, memory: float = 0, gpus: float = 0
 ) -> Any:
     """Run `function` as a Ray task named after its step; a user's error comes back as itself.
 

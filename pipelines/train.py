@@ -121,7 +121,8 @@ def plan_workers(
     cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
     share = config.compute.gpus_per_worker
     gpu_each = (1.0 if gpus else 0.0) if share is None else share
-    workers = config.compute.num_workers or (max(1, int(gpus / gpu_each)) if gpu_each else 1)
+    workers = config.compute.num_workers or (_whole(gpus, gpu_each) if gpu_each else 1)
+    workers = max(1, workers)
     threads = max(1, cpus // workers)
     while threads > 1 and _places(machines, threads, gpu_each) < workers:
         threads -= 1
@@ -135,9 +136,14 @@ def _places(machines: Sequence[Mapping[str, float]], cpus: int, gpus: float) -> 
     """Workers of so many CPUs and GPUs that fit the machines."""
     places = 0
     for machine in machines:
-        room = machine.get("CPU", 0) // cpus
-        places += int(min(room, machine.get("GPU", 0) // gpus) if gpus else room)
+        room = _whole(machine.get("CPU", 0), cpus)
+        places += min(room, _whole(machine.get("GPU", 0), gpus)) if gpus else room
     return places
+
+
+def _whole(amount: float, each: float) -> int:
+    """How often `each` is in `amount`; 1 / 0.1 is 10 here, which floats would have as 9.99."""
+    return int(amount / each + 1e-9)
 
 
 def _explain(error: Exception, out: Place, last_good: str) -> ItkmError:

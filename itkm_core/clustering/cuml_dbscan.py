@@ -7,24 +7,40 @@ the same.
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 
 from itkm_core.clustering.compiled import Array, kernel
 from itkm_core.clustering.dbscan import Clustering, clustering_of
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph
+from itkm_core.clustering.memory import free_memory
+from itkm_core.errors import ConfigError
 
 BYTES_A_PAIR = 6
 """A float32 distance, and what cuML keeps beside it. [ours]"""
 
 
 def fits_device(num_images: int, device: str | None) -> bool:
-    """Whether the matrix of so many images fits into what the device has free; none fits no device."""
+    """Whether the matrix of so many images fits into what the device, and this machine, have free now."""
     if device is None or not device.startswith("cuda"):
         return False
     import torch
 
+    torch.cuda.empty_cache()  # what torch keeps for itself, cuML cannot have
     free, _ = torch.cuda.mem_get_info(device)
-    return bool(num_images**2 * BYTES_A_PAIR <= free)
+    here = free_memory()
+    return bool(num_images**2 * BYTES_A_PAIR <= free) and (
+        here is None or 4 * num_images**2 <= here
+    )
+
+
+def check_cuml() -> None:
+    """ConfigError where cuML is not installed."""
+    if importlib.util.find_spec("cuml") is None:
+        raise ConfigError(
+            "dbscan is 'cuml' and cuML is not installed: install itkm[gpu], or use 'sparse', whose labels are the same"
+        )
 
 
 def cuml_dbscan(graph: JaccardGraph, *, eps: float, min_samples: int) -> Clustering:

@@ -9,8 +9,8 @@ only a cosine's sum and the exponential differ from the processor's, in the last
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,23 @@ from itkm_core.clustering.compiled import Array
 from itkm_core.clustering.products import readable
 from itkm_core.clustering.reciprocal import SparseRows
 
-BLOCK_ENTRIES = 1 << 25
-"""Comparisons, or terms of sums, of a block: some hundred megabytes on the device. [ours]"""
+BLOCK_ENTRIES = 1 << 23
+"""Comparisons, or terms of sums, of a block: under a gigabyte on the device. [ours]"""
+
+Result = TypeVar("Result")
 
 Tensor = Any  # torch is loaded by those who have a device
+
+
+def or_none(compute: Callable[..., Result], *arguments: Any) -> Result | None:
+    """What a step on a device returns; None where the device has not the memory for it."""
+    import torch
+
+    try:
+        return compute(*arguments)
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return None
 
 
 def encode_on_device(
@@ -133,7 +146,7 @@ def _weights(rows: Tensor, sizes: Tensor, columns: Tensor) -> Tensor:
     for first, last in _even_blocks(len(columns), 4 * rows.shape[1]):
         pair = rows[owner[first:last]].double() * rows[columns[first:last]].double()
         values[first:last] = torch.exp(2.0 * pair.sum(1) - 2.0)
-    return values / torch.segment_reduce(values, "sum", lengths=sizes)[owner]
+    return values / _sums_of_runs(values, sizes)[owner]
 
 
 def _mean_rows(
@@ -166,7 +179,14 @@ def _sums_of_equal(keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     keys, counts = torch.unique_consecutive(keys, return_counts=True)
     if not len(keys):
         return keys, values
-    return keys, torch.segment_reduce(values[order], "sum", lengths=counts)
+    return keys, _sums_of_runs(values[order], counts)
+
+
+def _sums_of_runs(values: Tensor, lengths: Tensor) -> Tensor:
+    """The sum of each run, one number after the other: of a matrix of one column, for CUDA sums vectors as a tree."""
+    import torch
+
+    return torch.segment_reduce(values[:, None], "sum", lengths=lengths, axis=0)[:, 0]
 
 
 def _ragged(start: Tensor, count: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ are nearest to it. Thousands of queries are taken together, list by list: those 
 it are two blocks of vectors, and their scores one matrix product, where an index walks its lists query by query.
 How many lists a query must look at is measured on a sample, not guessed (`probes_for`).
 
-Nothing depends on who computes it.
+Nothing depends on who computes it, on processors of one kind: float32 products differ in the last bits between kinds.
 """
 
 from __future__ import annotations
@@ -172,6 +172,7 @@ def _k_means(rows: Rows, num_lists: int, workers: Workers) -> Rows:
     sample = random.choice(len(rows), min(len(rows), SAMPLE_OF_A_LIST * num_lists), replace=False)
     points = rows[np.sort(sample)]
     centroids = points[np.sort(random.choice(len(points), num_lists, replace=False))]
+    shared = workers.share(points)  # held, so that it is sent once
     for _ in range(ITERATIONS):
         own = _nearest_centroid(points, centroids, workers)
         order = np.argsort(own, kind="stable")
@@ -180,7 +181,9 @@ def _k_means(rows: Rows, num_lists: int, workers: Workers) -> Rows:
         firsts = (np.cumsum(sizes) - sizes)[held]
         sums = np.add.reduceat(points[order].astype(np.float64), firsts, axis=0)
         norms = np.linalg.norm(sums, axis=1, keepdims=True)
+        centroids = centroids.copy()  # what has been shared does not change
         centroids[held] = sums / np.maximum(norms, 1e-12)
+    del shared
     return centroids
 
 

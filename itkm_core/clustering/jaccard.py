@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from itkm_core.clustering.compiled import Array, kernel, span_in_blocks
-from itkm_core.clustering.device import pairs_on_device
+from itkm_core.clustering.device import or_none, pairs_on_device
 from itkm_core.clustering.duplicates import Groups, group_equal_lists, regrouped
 from itkm_core.clustering.reciprocal import SparseRows, encode
 from itkm_core.clustering.workers import Workers, joined_each
@@ -64,9 +64,10 @@ def graph_of(encoding: SparseRows, max_distance: float, workers: Workers) -> Jac
         shared = _take(shared, types.first)
     mine = shared.start, shared.columns, shared.values
     threshold = max_distance + TIE_TOLERANCE
+    found = None
     if workers.device is not None:
-        found = pairs_on_device(*mine, len(encoding), threshold, workers.device)
-    else:
+        found = or_none(pairs_on_device, *mine, len(encoding), threshold, workers.device)
+    if found is None:
         held = *mine, *_inverted_lists(*mine, len(encoding))
         arrays = [workers.share(array) for array in held]
         found = joined_each(workers.spans(_pairs_of_span, len(shared), 1, *arrays, threshold))

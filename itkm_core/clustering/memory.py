@@ -66,20 +66,34 @@ def free_memory() -> int | None:
     except (OSError, ValueError):
         return None
     free = int(line.split()[1]) * 1024
-    for limit, used in (("memory.max", "memory.current"), *_CGROUP_1):
+    for limit, used, facts, cache in _CONTAINERS:
         try:
-            room = _read_number(limit) - _read_number(used)
+            # Cached files count as used, and make room as soon as memory is asked for.
+            room = int(_read(limit)) - int(_read(used)) + _files_cached(_read(facts), cache)
         except (OSError, ValueError):  # no such group, or "max": no limit
             continue
         free = min(free, max(room, 0))
     return free
 
 
-_CGROUP_1 = (("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),)
+_CONTAINERS = (  # of the control groups' versions 2 and 1
+    ("memory.max", "memory.current", "memory.stat", ("inactive_file", "active_file")),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        ("total_inactive_file", "total_active_file"),
+    ),
+)
 
 
-def _read_number(name: str) -> int:
-    return int(Path("/sys/fs/cgroup", name).read_text())
+def _read(name: str) -> str:
+    return Path("/sys/fs/cgroup", name).read_text()
+
+
+def _files_cached(facts: str, names: tuple[str, ...]) -> int:
+    lines = (line.split() for line in facts.splitlines())
+    return sum(int(value) for name, value in lines if name in names)
 
 
 def check_memory(needed: int, free: int | None, *, num_images: int, k1: int) -> None:

@@ -51,11 +51,14 @@ def products() -> Iterator[Product]:
 
 
 def readable(rows: Array) -> Array:
-    """The same memory for code that takes no read-only array and yet writes to none, as torch: no copy is made.
+    """The same memory for code that takes no read-only array and yet writes to none, as torch: no copy is made
+    of a contiguous array.
 
     Memory-mapped files and arrays of Ray's object store are read-only. The caller keeps `rows` alive.
     """
     if rows.flags.writeable or not rows.size:
         return rows
+    if not rows.flags.c_contiguous:
+        return rows.copy()
     memory = (ctypes.c_byte * rows.nbytes).from_address(rows.ctypes.data)
     return np.frombuffer(memoryview(memory), rows.dtype).reshape(rows.shape)

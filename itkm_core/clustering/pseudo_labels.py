@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from itkm_core.clustering.compiled import thread_count
 from itkm_core.clustering.confidence import confidence
-from itkm_core.clustering.cuml_dbscan import cuml_dbscan, fits_device
+from itkm_core.clustering.cuml_dbscan import check_cuml, cuml_dbscan, fits_device
 from itkm_core.clustering.dbscan import Clustering
 from itkm_core.clustering.dbscan import dbscan as sparse_dbscan
 from itkm_core.clustering.features import unit_rows
@@ -158,6 +158,8 @@ def jaccard_space(
     used = resolve_backend(backend, len(rows), by.device)  # a wrong name is refused before any work
     if dbscan not in ("sparse", "cuml"):
         raise ConfigError(f"dbscan is {dbscan!r}; expected sparse or cuml")
+    if dbscan == "cuml" and by.device is not None:
+        check_cuml()
     order = order_of(sample_ids, len(rows))
     if order is not None:
         rows = rows[order]
@@ -190,13 +192,10 @@ def jaccard_space(
     )
     check_memory(needed, free_memory(), num_images=len(rows), k1=k1_used)
     near = nearest(rows, k1_used, backend=backend, recall=recall, workers=by)
-    dense = dbscan == "cuml" and fits_device(len(rows), by.device)
-    parameters |= {
-        "backend_used": near.backend,
-        "recall_used": near.recall,
-        "dbscan_used": "cuml" if dense else "sparse",
-    }
+    parameters |= {"backend_used": near.backend, "recall_used": near.recall}
     graph = jaccard_graph(rows, near.indices, k2=k2_used, max_distance=max_distance, workers=by)
+    dense = dbscan == "cuml" and fits_device(len(rows), by.device)
+    parameters["dbscan_used"] = "cuml" if dense else "sparse"
     back = None if order is None else np.argsort(order)
     return JaccardSpace(graph, back, near.indices, parameters)
 

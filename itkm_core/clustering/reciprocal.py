@@ -44,12 +44,14 @@ def encode(
     Every row of V has non-negative values that sum to 1. Rows are in an order of their own (`SparseRows.order`), in
     which images with common neighbours are side by side: what one row needs is then mostly what the one before it
     needed, which at 300,000 images halves the time of this step and of the graph's. With a device it is done there,
-    in the order of the images (`device.py`).
+    in the order of the images (`device.py`), unless its memory does not do.
     """
     if workers.device is not None:
-        from itkm_core.clustering.device import encode_on_device
+        from itkm_core.clustering.device import encode_on_device, or_none
 
-        return encode_on_device(rows, lists, k2, workers.device)
+        encoded = or_none(encode_on_device, rows, lists, k2, workers.device)
+        if encoded is not None:
+            return encoded
     num_rows, k1 = lists.shape
     order = order_by_neighbors(lists)
     place = np.empty(num_rows, np.int32)

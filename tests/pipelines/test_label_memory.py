@@ -11,18 +11,32 @@ import pytest
 from itkm_core.clustering.memory import LIBRARIES, estimate_memory
 from itkm_core.errors import FeatureError, LabelError
 from pipelines import label_memory
+from pipelines.config import make_config
 from pipelines.label import GroupTask
-from pipelines.label_memory import memory_needed
+from pipelines.label_memory import resources_needed
 from pipelines.storage import Place
 
 OPTIONS = {"k1": 30, "k2": 6, "eps": 0.5, "min_samples": 4, "backend": "auto", "recall": 0.99}
 
 
-def machines(monkeypatch: pytest.MonkeyPatch, *memory: int) -> None:
-    nodes = [{"Alive": True, "Resources": {"CPU": 2.0, "memory": float(each)}} for each in memory]
-    for module in (label_memory, "pipelines.spans"):
-        target = f"{module if isinstance(module, str) else module.__name__}.ray.nodes"
-        monkeypatch.setattr(target, lambda: nodes)
+def machines(
+    monkeypatch: pytest.MonkeyPatch,
+    *memory: int,
+    gpus: tuple[int, ...] = (),
+    cpus: tuple[int, ...] = (),
+) -> None:
+    nodes = []
+    for at, each in enumerate(memory):
+        found = {"CPU": float(cpus[at] if cpus else 2), "memory": float(each)}
+        found |= {"GPU": float(gpus[at])} if gpus and gpus[at] else {}
+        nodes.append({"Alive": True, "Resources": found})
+    monkeypatch.setattr(label_memory.ray, "nodes", lambda: nodes)
+    total = {"CPU": 2.0, "GPU": float(sum(gpus))}
+    monkeypatch.setattr(label_memory.ray, "cluster_resources", lambda: total)
+
+
+def memory_needed(images: SimpleNamespace, task: GroupTask) -> float:
+    return resources_needed(images, task, make_config({}))["memory"]
 
 
 @pytest.fixture
@@ -59,3 +73,22 @@ def test_no_features_are_said_to_be_missing(task, monkeypatch):
     task.features.clear()
     with pytest.raises(FeatureError, match="no features there"):
         memory_needed(corpus(10), task)
+
+
+def test_a_gpu_is_asked_for_only_where_the_memory_is_too(task, monkeypatch):
+    few, many = corpus(100_000), corpus(2_000_000)
+    machines(monkeypatch, 8 * 10**9, 10**11, gpus=(1, 0))
+    assert resources_needed(few, task, make_config({}))["gpus"] == 0.25
+    found = resources_needed(many, task, make_config({}))
+    assert found["gpus"] == 0  # the machine with the GPU has not the memory
+    assert found["memory"] > 8 * 10**9
+    whole = make_config({}, ["compute.gpus_per_label=2"])
+    assert resources_needed(few, task, whole)["gpus"] == 0  # no machine has two
+
+
+def test_a_head_that_takes_no_tasks_is_no_place_for_one(task, monkeypatch):
+    machines(monkeypatch, 10**12, 3 * 10**9, cpus=(0, 2))
+    with pytest.raises(LabelError, match=r"more than 3.0 GB"):
+        memory_needed(corpus(5_000_000), task)
+    machines(monkeypatch, 10**12, cpus=(0,))
+    assert memory_needed(corpus(5_000_000), task) > 10**10  # machines may come

@@ -25,6 +25,8 @@ CASES = [
     ([{"CPU": 10.0, "GPU": 2.0}, {"CPU": 4.0, "GPU": 2.0}], [], 4, 2, 1),
     ([{"CPU": 8.0, "GPU": 1.0}], ["compute.gpus_per_worker=0.5"], 2, 4, 0.5),
     ([{"CPU": 8.0, "GPU": 1.0}], ["compute.gpus_per_worker=0"], 1, 8, 0),
+    ([{"CPU": 40.0, "GPU": 1.0}], ["compute.gpus_per_worker=0.2"], 5, 8, 0.2),
+    ([{"CPU": 40.0, "GPU": 1.0}], ["compute.gpus_per_worker=0.1"], 10, 4, 0.1),
 ]
 
 

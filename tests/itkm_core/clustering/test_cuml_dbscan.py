@@ -1,6 +1,7 @@
 """DBSCAN by cuML. Without a GPU its place is taken by scikit-learn's, which takes the same matrix."""
 
 import sys
+from importlib.machinery import ModuleSpec
 from types import SimpleNamespace
 
 import numpy as np
@@ -34,7 +35,8 @@ class LikeCuml(DBSCAN):
 @pytest.fixture(params=["stand-in", pytest.param("cuml", marks=pytest.mark.gpu)])
 def cuml(request, monkeypatch):
     if request.param == "stand-in":
-        monkeypatch.setitem(sys.modules, "cuml", SimpleNamespace())
+        package = SimpleNamespace(__spec__=ModuleSpec("cuml", None))
+        monkeypatch.setitem(sys.modules, "cuml", package)
         monkeypatch.setitem(sys.modules, "cuml.cluster", SimpleNamespace(DBSCAN=LikeCuml))
 
 
@@ -68,11 +70,29 @@ def test_it_is_used_where_it_fits_and_else_the_sparse_graph(make, cuml, monkeypa
         pseudo_label(rows, dbscan="dense", **asked)
 
 
-def test_the_matrix_must_fit_the_device(monkeypatch):
+def test_a_device_without_cuml_is_refused_before_any_work(make, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="cuML is not installed: install itkm"):
+        jaccard_space(
+            make.people(5, 4, 8, 0.4, 3),
+            k1=4,
+            k2=2,
+            max_distance=0.5,
+            backend="torch",
+            dbscan="cuml",
+            workers=Threads(1, "cpu"),
+        )
+
+
+def test_the_matrix_must_fit_the_device_and_the_machine(monkeypatch):
     import torch
 
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr("itkm_core.clustering.cuml_dbscan.free_memory", lambda: 400)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (600, 10**6))
     assert fits_device(10, "cuda")
     assert not fits_device(11, "cuda:0")
     assert not fits_device(1, "cpu")
     assert not fits_device(1, None)
+    monkeypatch.setattr("itkm_core.clustering.cuml_dbscan.free_memory", lambda: 399)
+    assert not fits_device(10, "cuda")
