@@ -6,8 +6,8 @@
     index/<group>/labels.parquet     sample_id, label, is_core, in rising order of sample_id, as the rows above
     index/<group>/cameras.npz        where features were compared without their camera's mean: the means
 
-4 D + 4 k1 + about 5 bytes an image on disk. The neighbours are what is costly to find again; the encodings, ten times
-their size, cost a tenth of that and change with every arrival, so they are made anew.
+4 D + 4 k1 + about 5 bytes an image on disk. The neighbours are what is costly to find again; the encodings, four times
+their size, cost about a tenth of that and change with every arrival, so they are made anew.
 """
 
 from __future__ import annotations

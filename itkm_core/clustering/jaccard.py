@@ -11,6 +11,7 @@ beyond the first k1) have one row of the graph between them, so thousands of cop
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +68,7 @@ def graph_of(encoding: SparseRows, max_distance: float, workers: Workers) -> Jac
     found = None
     if workers.device is not None:
         found = or_none(pairs_on_device, *mine, len(encoding), threshold, workers.device)
-    if found is None:
+    if found is None:  # no device, or none with the memory
         held = *mine, *_inverted_lists(*mine, len(encoding))
         arrays = [workers.share(array) for array in held]
         found = joined_each(workers.spans(_pairs_of_span, len(shared), 1, *arrays, threshold))
@@ -84,21 +85,14 @@ def graph_of(encoding: SparseRows, max_distance: float, workers: Workers) -> Jac
     return JaccardGraph(types, start, neighbors, both, within[np.argsort(number)], max_distance)
 
 
-def _pairs_of_span(
-    row_start: Array,
-    columns: Array,
-    values: Array,
-    next_place: Array,
-    column_start: Array,
-    owners: Array,
-    weights: Array,
-    threshold: float,
-    start: int,
-    stop: int,
-    threads: int,
-) -> tuple[Array, ...]:
-    arguments = row_start, columns, values, next_place, column_start, owners, weights, threshold
-    return span_in_blocks(_later_within, len(row_start) - 1, start, stop, threads, *arguments)
+def _pairs_of_span(row_start: Array, *arguments: Any) -> tuple[Array, ...]:
+    """`_later_within`, whose arguments it has, over the blocks of a span."""
+    *held, start, stop, threads = arguments
+    rows = len(row_start) - 1
+    found: tuple[Array, ...] = span_in_blocks(
+        _later_within, rows, start, stop, threads, row_start, *held
+    )
+    return found
 
 
 def _shared_columns(encoding: SparseRows) -> SparseRows:

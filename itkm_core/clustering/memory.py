@@ -1,7 +1,7 @@
 """How much memory labelling a group takes, known before it starts. [ours]
 
-Entries of V and pairs of the graph hang on the data. The factors below are the largest of a dozen kinds of made-up
-features (people from tight to one cloud, 8 to 128 dimensions), so that the estimate is seldom below what is used.
+Entries of V and pairs of the graph hang on the data. The factors below are near the largest of a dozen kinds of made-up
+features (people from tight to one cloud, 8 to 128 dimensions): for people it is up to twice what is used.
 """
 
 from __future__ import annotations
