@@ -3,7 +3,8 @@
     OUT/runs/<variant>/seed-<n>/       a run of `itkm run`; beside it seed-<n>.log, what it printed
     OUT/ablation.{json,md,png,svg}     the table, made anew after every run
 
-The runs know nothing of each other. A finished one is never run again, a broken one goes on where it was.
+A finished run is never run again, a broken one goes on where it was. Steps that come out of the same inputs in
+two rows, such as Stage I in rows that differ in Stage III, are computed by the first and copied by the second.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from pipelines.ablate_plan import Plan, Row, plan_rows
 from pipelines.ablate_runs import Job, side_by_side
 from pipelines.ablate_scores import Scores, read_scores
 from pipelines.ablate_table import Key, Result, summarise
+from pipelines.adopt import adopt_steps
 from pipelines.config import RunConfig, load_config
 from pipelines.dag import Kind
-from pipelines.run import LABELS_FILE, rounds_of, run_pipeline
+from pipelines.run import LABELS_FILE, rounds_of, run_pipeline, start_run
 from pipelines.runs import RunFolder, open_run, read_run
 from pipelines.scenarios import narrow
 from pipelines.shares import runs_at_once
@@ -82,6 +84,15 @@ class Study:
         self.scores[key] = read_scores(RunFolder(place), rounds, scenarios)
         return True
 
+    def share(self, key: Key, config: RunConfig) -> list[str]:
+        """Copy into this run what runs of other rows with its seed have done of it. Returns the steps' names."""
+        name, seed = key
+        others = [self.place((other, seed)) for other in self.plan.variants if other != name]
+        donors = [RunFolder(place) for place in others if (place / "config.yaml").exists()]
+        corpus = narrow(self.corpus, config.only)
+        run = start_run(self.place(key), config, corpus)
+        return adopt_steps(run, config, corpus, rounds_of(config, corpus), donors)
+
     def waiting(self) -> list[Job]:
         """The runs asked for that are not finished."""
         return [
@@ -136,6 +147,8 @@ def run_study(study: Study, console: Console, *, at_once: int | None = None) -> 
     def work(job: Job, log: Console) -> None:
         key = (job.name, job.seed)
         config = study.config(key, 1 / beside)
+        shared = study.share(key, config)
+        log.print(f"{len(shared)} steps taken over from other rows", highlight=False)
         run_pipeline(config, study.path, study.place(key).uri, log)
 
     def on_end(job: Job) -> str:

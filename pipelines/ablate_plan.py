@@ -167,9 +167,8 @@ def _homogeneous(full: RunConfig, on: Sequence[str]) -> tuple[str, ...]:
 
 
 def _heterogeneous(full: RunConfig, off: Sequence[str]) -> tuple[str, ...]:
-    """The full method without some components. Only matches are worth an evaluation before the end."""
-    scored = full.matches_clusters and "chm" not in off
-    return (*_off(off, full), f"evaluate_every_round={str(scored).lower()}")
+    """The full method without some components, evaluated in every round: rows share Stage I only if all are."""
+    return (*_off(off, full), "evaluate_every_round=true")
 
 
 def _off(names: Sequence[str], full: RunConfig) -> list[str]:

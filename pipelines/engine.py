@@ -13,6 +13,7 @@ import ray
 
 from pipelines.dag import Round, Step
 from pipelines.runs import Manifest, digest_of
+from pipelines.step_inputs import step_inputs
 from pipelines.steps import RunContext, run_body
 
 
@@ -28,8 +29,8 @@ def run_round(
     `on_done(step, manifest, reused)` is called in the caller's thread as each step ends. Steps run in
     threads that only wait for Ray, so Ctrl-C reaches the caller and the first failure ends the round.
     """
-    steps = {step.name: step for step in rounds[number - 1].steps}
-    identity = digest_of(context.config.identity())
+    each = rounds[number - 1]
+    steps = {step.name: step for step in each.steps}
     done: dict[str, Manifest] = {}
     for earlier in rounds[: number - 1]:
         for step in earlier.steps:
@@ -44,8 +45,7 @@ def run_round(
         while waiting or running:
             for step in [s for s in waiting.values() if all(need in done for need in s.needs)]:
                 del waiting[step.name]
-                inputs = {need: done[need].digest for need in step.needs}
-                inputs |= {"corpus": context.corpus.digest, "config": identity}
+                inputs = step_inputs(context.config, context.corpus, each, step, done)
                 manifest = context.run.finished(step.name, inputs)
                 if manifest is not None:
                     done[step.name] = finished[step.name] = manifest
@@ -60,7 +60,7 @@ def run_round(
                 done[step.name] = finished[step.name] = future.result()
                 on_done(step, done[step.name], False)
     finally:
-        # A thread that waits for Ray cannot be stopped; ray.shutdown() by the caller ends its wait.
+        # A thread that waits for Ray cannot be stopped; the end of the process ends its wait.
         pool.shutdown(wait=False, cancel_futures=True)
     return finished
 
@@ -74,7 +74,6 @@ def _run_step(
 ) -> Manifest:
     started = time.time()
     digest, facts = run_body(context, rounds, number, step)
-    context.telemetry.set("itkm_step_seconds", time.time() - started, step=step.title)
     return context.run.finish(
         step.name,
         inputs=inputs,

@@ -49,6 +49,12 @@ def rounds_of(config: RunConfig, corpus: Corpus) -> list[Round]:
     )
 
 
+def start_run(place: Place, config: RunConfig, corpus: Corpus) -> RunFolder:
+    """The run of this configuration on this (narrowed) corpus at `place`, begun or continued. Raises as `open_run`."""
+    identity = {"corpus": corpus.digest, **config.identity()}
+    return open_run(place, identity, {"corpus": corpus.root, **config.model_dump(mode="json")})
+
+
 def run_pipeline(config: RunConfig, corpus_path: str, out: str, console: Console) -> RunFolder:
     """Run (or continue) a whole run on a Ray that is already connected.
 
@@ -57,10 +63,7 @@ def run_pipeline(config: RunConfig, corpus_path: str, out: str, console: Console
     """
     corpus = narrow(Corpus.open(corpus_path), config.only)
     rounds = rounds_of(config, corpus)
-    identity = {"corpus": corpus.digest, **config.identity()}
-    run = open_run(
-        Place.at(out), identity, {"corpus": corpus.root, **config.model_dump(mode="json")}
-    )
+    run = start_run(Place.at(out), config, corpus)
     telemetry = Telemetry.start()
     context = RunContext(config, corpus, run, telemetry)
     names: list[str] = []

@@ -77,13 +77,16 @@ def test_two_rows_become_a_table_and_are_not_run_again(corpus: str, tmp_path: Pa
     names = [row["name"] for row in json.loads((out / "ablation.json").read_text())["rows"]]
     assert names == ["baseline", "scenario-embedding", "full"]
 
-    # Without its last file the run is not finished, and its steps are taken over.
+    # Without its last file the run is not finished, and goes on; another row takes over what comes before
+    # the first match.
     (out / "runs/full/seed-3/pseudo_labels.parquet").unlink()
-    broken = study_of(corpus, out, rows="full")
-    assert len(broken.waiting()) == 1
+    broken = study_of(corpus, out, rows="ihm,full")
+    assert [job.name for job in broken.waiting()] == ["ihm", "full"]
     run_study(broken, console)
     assert not broken.waiting()
-    assert "reused" in (out / "runs/full/seed-3.log").read_text()
+    logs = {name: (out / f"runs/{name}/seed-3.log").read_text() for name in ("full", "ihm")}
+    assert "reused" in logs["full"]
+    assert "\n13 steps taken over from other rows" in "\n" + logs["ihm"]
 
     with pytest.raises(ConfigError, match=r"labels\.eps: 0\.5 there, 0\.4 now"):
         study_of(corpus, out, "labels.eps=0.4")
