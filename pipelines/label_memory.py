@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pyarrow.parquet as pq
 import ray
 
@@ -9,6 +12,7 @@ from itkm_core.clustering.memory import LIBRARIES, estimate_memory, gigabytes
 from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import FeatureError, LabelError
 from pipelines.config import RunConfig
+from pipelines.features import feature_files, seen_from_here
 from pipelines.label import GroupTask
 from pipelines.spans import gpus_to_label, is_divided
 
@@ -27,18 +31,8 @@ def resources_needed(
         LabelError: no machine of the cluster gives Ray as much, so that the task would wait for ever.
     """
     num_images = corpus.counts[(task.scenario, task.group, "train")] + known
-    dimension = _dimension(task)
-    needed = max(
-        estimate_memory(
-            num_images,
-            dimension,
-            k1=task.options["k1"],
-            k2=task.options["k2"],
-            backend=task.options["backend"],
-            copies=2 if task.without_camera else 1,
-            divided=is_divided(num_images),
-        ),
-        LIBRARIES + 4 * READING * num_images * dimension,
+    needed = task_memory(
+        num_images, _dimension(task), task.options, without_camera=task.without_camera
     )
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     machines = [
@@ -58,11 +52,27 @@ def resources_needed(
     return {"memory": needed, "gpus": gpus}
 
 
+def task_memory(
+    num_images: int, dimension: int, options: Mapping[str, Any], *, without_camera: bool
+) -> int:
+    """Bytes about that labelling a group takes at its peak, its features read and compared as `options` say."""
+    estimate = estimate_memory(
+        num_images,
+        dimension,
+        k1=options["k1"],
+        k2=options["k2"],
+        backend=options["backend"],
+        copies=2 if without_camera else 1,
+        divided=is_divided(num_images),
+    )
+    return max(estimate, LIBRARIES + 4 * READING * num_images * dimension)
+
+
 def _dimension(task: GroupTask) -> int:
     """D of the features, from the head of one of their files."""
-    files = task.features.files(".parquet")
+    files = feature_files(task.features)
     if not files:
         raise FeatureError(f"{task.features}: no features there; delete the folder to redo it")
     fs, _ = task.features.resolve()
-    with fs.open_input_file(files[0]) as source:
+    with seen_from_here(task.features), fs.open_input_file(files[0]) as source:
         return int(pq.read_schema(source).field("feature").type.list_size)

@@ -9,6 +9,7 @@ machine without network.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,17 @@ import torch
 
 from itkm_core.errors import ModelError
 from itkm_core.model.pretrained import (
-    WEIGHTS_SUFFIXES,
     Weights,
     embedded_weights,
     file_weights,
     tag_weights,
+    weights_kind,
 )
 from itkm_core.model.tiny import TINY_CONFIG, TINY_MEAN, TINY_NAME, TINY_STD, build_tiny_clip
+
+_UNPICKLE = (
+    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # torch reads pickles with code where nobody says otherwise
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def load_clip(
         ModelError: unknown name or tag, weights that cannot be fetched or found, that do not fit
             the model, or that cannot be read without executing them.
     """
-    _check_name(name)
+    check_name(name)
     weights = _find_weights(name, pretrained)
     quick_gelu = _quick_gelu(name, weights)
     model = build_clip(name, quick_gelu=quick_gelu)
@@ -101,7 +106,7 @@ def build_clip(name: str, *, quick_gelu: bool | None = None) -> Any:
     """
     import open_clip
 
-    _check_name(name)
+    check_name(name)
     with torch.random.fork_rng(devices=[]):
         if name == TINY_NAME:
             return build_tiny_clip()
@@ -123,7 +128,8 @@ def build_clip(name: str, *, quick_gelu: bool | None = None) -> Any:
             ) from error
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises ModelError unless `name` is one that `load_clip` and `build_clip` take."""
     import open_clip
 
     names = [TINY_NAME, *open_clip.list_models()]
@@ -138,33 +144,17 @@ def _check_name(name: str) -> None:
 def _find_weights(name: str, pretrained: str | None) -> Weights:
     import open_clip
 
-    if pretrained is not None and _looks_like_path(pretrained):
-        mean, std = (
-            (TINY_MEAN, TINY_STD)
-            if name == TINY_NAME
-            else (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
-        )
-        return file_weights(Path(pretrained).expanduser(), mean, std)
-    if name == TINY_NAME:
-        if pretrained is not None:
-            raise ModelError(
-                f"model.pretrained {pretrained!r} is not a tag of {TINY_NAME}. Leave "
-                "model.pretrained out for the embedded weights, or give the path of a .safetensors "
-                "file"
-            )
+    kind = weights_kind(name, pretrained)
+    if pretrained is None or kind == "embedded":
         return embedded_weights()
-    if pretrained is None:
-        raise ModelError(
-            f"model.pretrained is not set and model.name {name!r} has no embedded weights. Set it "
-            f"to a file or to one of its tags: "
-            f"{', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'none known'}"
-        )
-    return tag_weights(name, pretrained)
-
-
-def _looks_like_path(pretrained: str) -> bool:
-    path = Path(pretrained)
-    return path.suffix in WEIGHTS_SUFFIXES or len(path.parts) > 1 or path.exists()
+    if kind == "tag":
+        return tag_weights(name, pretrained)
+    mean, std = (
+        (TINY_MEAN, TINY_STD)
+        if name == TINY_NAME
+        else (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+    )
+    return file_weights(Path(pretrained).expanduser(), mean, std)
 
 
 def _quick_gelu(name: str, weights: Weights) -> bool:
@@ -179,6 +169,12 @@ def _quick_gelu(name: str, weights: Weights) -> bool:
 def _load_into(model: Any, weights: Weights, name: str) -> None:
     import open_clip
 
+    if weights.path.suffix != ".safetensors" and os.environ.get(_UNPICKLE):
+        # open_clip reads a file again, without weights_only, after a TypeError, which a file can bring about.
+        raise ModelError(
+            f"{_UNPICKLE} is set, under which {weights.path} could run code while it is read. Unset it, or give "
+            "the weights as .safetensors"
+        )
     try:
         open_clip.load_checkpoint(model, str(weights.path), strict=True, weights_only=True)
     except Exception as error:  # a damaged file surfaces as any of a dozen types

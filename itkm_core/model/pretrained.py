@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import ssl
 import urllib.error
 import urllib.request
 import warnings
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from itkm_core.corpus.locks import exclusive, node_lock
 from itkm_core.errors import ModelError
 from itkm_core.model.tiny import TINY_MEAN, TINY_NAME, TINY_STD
 
@@ -32,6 +35,33 @@ class Weights:
     mean: Colour
     std: Colour
     quick_gelu: bool | None = None
+
+
+def weights_kind(name: str, pretrained: str | None) -> Literal["embedded", "file", "tag"]:
+    """Where `load_clip` looks for the weights of its arguments; asks neither disk nor network for them.
+
+    Raises:
+        ModelError: there are none to look for.
+    """
+    if pretrained is not None and _looks_like_path(pretrained):
+        return "file"
+    if name == TINY_NAME:
+        if pretrained is not None:
+            raise ModelError(
+                f"model.pretrained {pretrained!r} is not a tag of {TINY_NAME}. Leave "
+                "model.pretrained out for the embedded weights, or give the path of a .safetensors "
+                "file"
+            )
+        return "embedded"
+    if pretrained is None:
+        import open_clip
+
+        raise ModelError(
+            f"model.pretrained is not set and model.name {name!r} has no embedded weights. Set it "
+            f"to a file or to one of its tags: "
+            f"{', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'none known'}"
+        )
+    return "tag"
 
 
 def embedded_weights() -> Weights:
@@ -61,8 +91,8 @@ def file_weights(path: Path, mean: Colour, std: Colour) -> Weights:
     """
     if not path.is_file():
         raise ModelError(
-            f"model.pretrained names {path}, and there is no such file. Expected a weights file "
-            f"({', '.join(WEIGHTS_SUFFIXES)}) or one of open_clip's tags"
+            f"model.pretrained names {path}, and there is no such file on {platform.node()}. Expected a weights file "
+            f"({', '.join(WEIGHTS_SUFFIXES)}), on a cluster where all machines see it, or one of open_clip's tags"
         )
     if path.suffix not in WEIGHTS_SUFFIXES:
         raise ModelError(
@@ -102,14 +132,7 @@ def tag_weights(name: str, tag: str) -> Weights:
     Raises:
         ModelError: unknown tag; or not in the cache and the network does not answer within seconds.
     """
-    import open_clip
-
-    config = open_clip.get_pretrained_cfg(name, tag)
-    if not config:
-        raise ModelError(
-            f"model.pretrained {tag!r} is neither a file nor a tag of model.name {name!r}. Its "
-            f"tags: {', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'none known'}"
-        )
+    config = _tag_config(name, tag)
     path = _cached(config)
     if path is None:
         path = _download(name, tag, config)
@@ -119,6 +142,49 @@ def tag_weights(name: str, tag: str) -> Weights:
         std=tuple(config["std"]),
         quick_gelu=bool(config.get("quick_gelu", False)),
     )
+
+
+def hub_files(name: str, tag: str) -> tuple[str, list[str]] | None:
+    """The hub repository of a tag and the names its weights may have there; None for a tag of another server.
+
+    Raises:
+        ModelError: unknown tag.
+    """
+    config = _tag_config(name, tag)
+    return _hub_files(config) if config.get("hf_hub") else None
+
+
+def find_on_hub(repository: str, filenames: Sequence[str]) -> tuple[Path | None, str | None]:
+    """The first of the files that is in this machine's cache; without one, why none can be fetched, or (None, None)."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    for filename in filenames:
+        found = try_to_load_from_cache(repository, filename)
+        if isinstance(found, str):
+            return Path(found), None
+    where = f"not in the hub cache {constants.HF_HUB_CACHE}"
+    if constants.HF_HUB_OFFLINE:
+        return None, f"{where}, and HF_HUB_OFFLINE is set"
+    reason = _unreachable(constants.ENDPOINT)
+    silence = f"{where}, and {constants.ENDPOINT} does not answer: {reason}"
+    return None, None if reason is None else silence
+
+
+def _tag_config(name: str, tag: str) -> dict[str, Any]:
+    import open_clip
+
+    config: dict[str, Any] = open_clip.get_pretrained_cfg(name, tag)
+    if not config:
+        raise ModelError(
+            f"model.pretrained {tag!r} is neither a file nor a tag of model.name {name!r}. Its "
+            f"tags: {', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'none known'}"
+        )
+    return config
+
+
+def _looks_like_path(pretrained: str) -> bool:
+    path = Path(pretrained)
+    return path.suffix in WEIGHTS_SUFFIXES or len(path.parts) > 1 or path.exists()
 
 
 def _hub_files(config: dict[str, Any]) -> tuple[str, list[str]]:
@@ -171,7 +237,10 @@ def _download(name: str, tag: str, config: dict[str, Any]) -> Path:
     if reason is not None:
         raise ModelError(f"{advice}. (No network: {server} did not answer: {reason}.)")
     try:
-        return Path(open_clip.download_pretrained(config))
+        # The workers of a node start at once: one fetches, the others find what it fetched. The libraries' own
+        # locks are on their cache, which may lie where locks do not work, and not every download has one.
+        with exclusive(node_lock("weights", server + what)):
+            return _cached(config) or Path(open_clip.download_pretrained(config))
     except Exception as error:  # the download libraries share no base class
         raise ModelError(f"{advice}. (The download failed: {error})") from error
 
