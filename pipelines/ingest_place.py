@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyarrow import fs
 
-from itkm_core.corpus.locks import exclusive
+from itkm_core.corpus.locks import exclusive, node_lock
 from itkm_core.corpus.paths import exists, is_local, join, resolve
 from itkm_core.corpus.schema import CORPUS_FILE, IDENTITIES_FILE, REJECTED_FILE, Corpus
 from itkm_core.corpus.writer import shard_name
@@ -37,9 +35,7 @@ class CorpusPlace:
             CorpusError: another ingest is at work there.
         """
         root = os.path.realpath(resolve(out)[1]) if is_local(out) else os.fspath(out).rstrip("/")
-        name = hashlib.sha256(root.encode()).hexdigest()[:16]
-        lock = os.path.join(tempfile.gettempdir(), f"itkm-ingest-{os.getuid()}-{name}.lock")
-        with exclusive(lock, wait=False) as free:
+        with exclusive(node_lock("ingest", root), wait=False) as free:
             if not free:
                 raise CorpusError(f"another ingest is writing {root}: wait for it, or stop it")
             yield cls(root)

@@ -46,8 +46,11 @@ def check_folder(root: str) -> None:
 def normal_paths(paths: Iterable[str], source: str) -> list[str]:
     """`paths` without needless dots and slashes.
 
+    A backslash is refused: on one system it is a part of a name, on another it leads through folders.
+
     Raises:
-        CorpusError: one is empty, absolute or leads out of the root, or two name the same file.
+        CorpusError: one is empty, absolute, leads out of the root or has a backslash or NUL in it, or two name the
+            same file.
     """
     normal: list[str] = []
     for path in paths:
@@ -56,6 +59,10 @@ def normal_paths(paths: Iterable[str], source: str) -> list[str]:
             raise CorpusError(
                 f"{source}: path {path!r} is empty or leads out of the root; expected paths "
                 "relative to the folder given as the source's path"
+            )
+        if "\\" in path or "\0" in path:
+            raise CorpusError(
+                f"{source}: path {path!r} has a backslash or NUL in it; expected forward slashes between folders"
             )
         normal.append(clean)
     if len(set(normal)) < len(normal):

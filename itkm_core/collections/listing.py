@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 
+from itkm_core.corpus.record import SCENARIO_NAME, SCENARIO_RULE
 from itkm_core.corpus.schema import LISTING_SCHEMA, SPLITS, UNKNOWN
 from itkm_core.errors import CorpusError
 
@@ -18,7 +19,6 @@ T = TypeVar("T")
 
 DEFAULT_SCENARIO = "default"
 _NUMBER = re.compile(r"-?[0-9]{1,19}")
-_SCENARIO_NAME = re.compile(r"\w[\w.\- ]{0,63}")
 
 
 def make_listing(
@@ -42,8 +42,8 @@ def make_listing(
     words = {"0": 0, "1": 1, **(group_names or {})}
 
     def as_scenario(text: str) -> str:
-        if not _SCENARIO_NAME.fullmatch(text):
-            raise ValueError("letters, digits, '.', '_', '-', at most 64 of them")
+        if not SCENARIO_NAME.fullmatch(text):
+            raise ValueError(SCENARIO_RULE)
         return text
 
     def as_group(text: str) -> int:
@@ -74,16 +74,18 @@ def make_listing(
 
 
 def check_scenarios(listings: Sequence[tuple[str, pa.Table]]) -> None:
-    """Each scenario has one name and comes from one source.
+    """Each scenario has one name, which can be that of a folder, and comes from one source.
 
     listings: (what the source is called in errors, its listing).
 
     Raises:
-        CorpusError: two sources, or two spellings that differ in case only, share a scenario.
+        CorpusError: a name of another form; two sources, or two spellings that differ in case only, share a scenario.
     """
     owner: dict[str, tuple[str, str]] = {}
     for source, listing in listings:
         for name in sorted(set(listing["scenario"].to_pylist())):
+            if not SCENARIO_NAME.fullmatch(name):
+                raise CorpusError(f"{source}: scenario {name!r}; expected {SCENARIO_RULE}")
             key = unicodedata.normalize("NFC", name).casefold().strip()
             if key in owner:
                 other, place = owner[key]

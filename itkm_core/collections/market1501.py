@@ -11,7 +11,7 @@ import re
 import numpy as np
 import pyarrow as pa
 
-from itkm_core.collections.files import check_folder, picture_files
+from itkm_core.collections.files import check_folder, check_inside, picture_files
 from itkm_core.corpus.paths import exists, join
 from itkm_core.corpus.schema import LISTING_SCHEMA, UNKNOWN
 from itkm_core.errors import CorpusError
@@ -26,7 +26,7 @@ def list_images(root: str, *, scenario: str | None = None) -> pa.Table:
     """The pictures of the three folders as a listing (LISTING_SCHEMA, sorted by uri), all in group 0.
 
     Raises:
-        CorpusError: a folder is not there, or a picture has a name of another form.
+        CorpusError: a folder is not there or leads out of the root, or a picture has a name of another form.
     """
     check_folder(root)
     for folder in FOLDERS:
@@ -43,6 +43,7 @@ def list_images(root: str, *, scenario: str | None = None) -> pa.Table:
             splits.append(split)
             people.append(person)
             cameras.append(camera)
+    check_inside(root, uris)  # one of the three folders may be a link
     num = len(uris)
     columns = {
         "uri": uris,

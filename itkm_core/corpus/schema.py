@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from itkm_core.corpus.paths import exists, is_local, join, read_bytes, resolve
+from itkm_core.corpus.record import check_record
 from itkm_core.errors import CorpusError, StorageError
 
 SCHEMA_VERSION = 1
@@ -99,7 +100,8 @@ class Corpus:
         """The corpus at `path`, a folder or any URI of pyarrow.fs.
 
         Raises:
-            CorpusError: there is none, or it is of another schema version.
+            CorpusError: there is none, it is of another schema version, or its corpus.json is damaged or names
+                what is not below it.
             StorageError: the place cannot be read.
         """
         root = resolve(path)[1] if is_local(path) else os.fspath(path)
@@ -120,6 +122,7 @@ class Corpus:
                 f"the corpus at {root} has schema version {version}, this itkm reads "
                 f"{SCHEMA_VERSION}: ingest it again"
             )
+        check_record(record, root, SPLITS)
         return cls(
             root=root,
             num_images=record["num_images"],

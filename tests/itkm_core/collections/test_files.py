@@ -98,6 +98,14 @@ def test_paths_that_leave_the_root_are_refused(path: str) -> None:
         normal_paths(["ok.jpg", path], "m.csv")
 
 
+@pytest.mark.parametrize("path", ["cam1\\a.jpg", "..\\a.jpg", "C:\\a.jpg", "a\0.jpg"])
+def test_separators_of_another_system_are_refused(path: str) -> None:
+    with pytest.raises(
+        CorpusError, match=r"has a backslash or NUL in it; expected forward slashes"
+    ):
+        normal_paths(["ok.jpg", path], "m.csv")
+
+
 def test_a_picture_has_one_row() -> None:
     with pytest.raises(CorpusError, match=r"'a\.jpg' is listed twice \(2 such rows\)"):
         normal_paths(["b.jpg", "a.jpg", "./a.jpg", "x/../a.jpg"], "m.csv")

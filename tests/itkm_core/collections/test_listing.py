@@ -125,3 +125,13 @@ def test_a_listing_from_elsewhere_is_checked() -> None:
         check_listing(good.set_column(place, good.schema.field("split"), [["train", "x"]]), "m")
     with pytest.raises(CorpusError, match="column split has 1 empty"):
         check_listing(good.set_column(place, good.schema.field("split"), [["train", None]]), "m")
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "a\\b", ""])
+def test_a_scenario_given_for_all_pictures_is_a_name_too(name: str) -> None:
+    given = make_listing(["a.jpg"], {}, source="x", scenario=name)
+    if name == "":  # as if none were given
+        assert given["scenario"].to_pylist() == ["default"]
+        return
+    with pytest.raises(CorpusError, match="expected letters, digits"):
+        check_scenarios([("A", given)])

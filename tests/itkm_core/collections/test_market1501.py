@@ -39,6 +39,14 @@ def test_another_layout_is_one_clear_line(tree) -> None:
         list_images(root)
 
 
+def test_a_folder_that_is_a_link_out_of_the_root_is_refused(tree, tmp_path: Path) -> None:
+    root = Path(tree(NAMES))
+    (root / "query").rename(tmp_path / "elsewhere")
+    (root / "query").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CorpusError, match=r"query leads out of the root"):
+        list_images(str(root))
+
+
 @pytest.mark.parametrize(
     "name", ["0002.jpg", "0002_c7s1_000451_03.jpg", "2_c1s1_000451_03.jpg", ""]
 )

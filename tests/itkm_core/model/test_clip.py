@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 import time
 import urllib.error
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +237,28 @@ def test_a_download_that_fails(small: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(open_clip, "download_pretrained", fail)
     with pytest.raises(ModelError, match="connection reset"):
         load_clip("small", "openai")
+
+
+def test_the_workers_of_a_machine_fetch_weights_once(
+    small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Locks count by open file, so threads do as processes would."""
+    fetched, all_asked = [], threading.Barrier(4)
+
+    def fetch(_: object) -> str:
+        time.sleep(0.2)  # the others are at the lock by now
+        fetched.append(put_into_hub_cache(small, tmp_path / "hub"))
+        return str(small)
+
+    def answers(server: str) -> None:
+        all_asked.wait(timeout=10)  # none of them found the weights in the cache
+
+    monkeypatch.setattr(pretrained, "_unreachable", answers)
+    monkeypatch.setattr(open_clip, "download_pretrained", fetch)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: pretrained.tag_weights("small", "openai").path, range(4)))
+    assert len(fetched) == 1
+    assert len(set(found) - {small}) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,61 @@
+"""What corpus.json may say. A corpus can come from elsewhere, and its names become paths: of shards below
+its root, of folders in a run, of copies in a node's cache. None of them leads anywhere else."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from itkm_core.errors import CorpusError
+
+SCENARIO_NAME = re.compile(r"\w[\w.\- ]{0,63}")
+"""Never `.` or `..`, and without a separator of any system."""
+
+SCENARIO_RULE = (
+    "letters, digits, '.', '_', '-' or spaces, the first no '.', '-' or space, at most 64 of them"
+)
+
+_DIGEST = re.compile(r"[0-9a-f]{8,128}")
+
+
+def check_record(record: dict[str, Any], root: str, splits: Sequence[str]) -> None:
+    """Refuse a corpus.json without its entries, or with names that lead out of the corpus.
+
+    record: what the file holds. root: the corpus' place, for the errors. splits: those there may be.
+
+    Raises:
+        CorpusError: with the entry, what was seen and what was expected.
+    """
+    try:
+        _check(record, splits)
+    except KeyError as error:
+        raise _damaged(root, f"has no {error}") from error
+    except (TypeError, AttributeError, ValueError) as error:
+        raise _damaged(root, str(error)) from error
+
+
+def _check(record: dict[str, Any], splits: Sequence[str]) -> None:
+    for name in ("num_images", "has_identities"):
+        if not isinstance(record[name], int):
+            raise ValueError(f"{name} is {record[name]!r}, expected a number or true or false")
+    if not _DIGEST.fullmatch(record["digest"]):
+        raise ValueError(f"digest {record['digest']!r} is not one, expected hexadecimal digits")
+    for row in record["counts"]:
+        if not SCENARIO_NAME.fullmatch(row["scenario"]):
+            raise ValueError(f"scenario {row['scenario']!r}, expected {SCENARIO_RULE}")
+        if row["group"] not in (0, 1) or row["split"] not in splits:
+            raise ValueError(f"group {row['group']!r} and split {row['split']!r} of a count")
+        int(row["num_images"])
+    for shard in record["shards"]:
+        path = shard["path"]
+        clean = posixpath.normpath(path)
+        leads_out = clean.startswith("/") or clean.split("/")[0] in ("", ".", "..")
+        if path != clean or leads_out or "\\" in path or "\0" in path or "://" in path:
+            raise ValueError(f"shard {path!r}, expected a plain path below the corpus")
+        int(shard["num_rows"])
+
+
+def _damaged(root: str, what: str) -> CorpusError:
+    return CorpusError(f"corpus.json of the corpus at {root} is damaged: {what}; ingest it again")
