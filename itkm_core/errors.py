@@ -31,5 +31,9 @@ class TrainingError(ItkmError):
     """Training that cannot go on."""
 
 
+class DivergedError(TrainingError):
+    """A loss or a gradient that is not finite."""
+
+
 class StorageError(ItkmError):
     """A place that cannot be read or written, or that holds something else."""

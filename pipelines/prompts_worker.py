@@ -7,14 +7,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 
 from itkm_core.corpus.sampling import plan_step
-from pipelines.extract import read_features
+from pipelines.features import read_features
 from pipelines.label import read_labels
+from pipelines.states import read_state
 from pipelines.storage import Place
 from pipelines.texts import MovedTexts, block_name
 from pipelines.train_worker import group_indices
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from itkm_core.learning.prompts import StageTwo
 
 TOKENS = "tokens.safetensors"
+PROMPTS = "prompts.pt"
 _PLAN_ROUND = 0  # rounds of training count from 1, so Stage II's draws are its own
 
 
@@ -31,7 +33,13 @@ _PLAN_ROUND = 0  # rounds of training count from 1, so Stage II's draws are its 
 class PromptsTask(WorkerTask):
     """What one worker of Stage II needs."""
 
+    kind: ClassVar[str] = "prompts"
+
     features: Place  # of the frozen CLIP
+
+    @property
+    def stage(self) -> int:
+        return 2
 
 
 @ends_on_fault
@@ -170,17 +178,15 @@ def checkpoint_files(stage: StageTwo, task: PromptsTask, step: int) -> dict[str,
     state = io.BytesIO()
     torch.save(stage.state_dict(), state)
     record = {"round": task.number, "stage": "prompts", "step": step}
-    return {"prompts.pt": state.getvalue(), STATE: json.dumps(record, indent=1).encode()}
+    return {PROMPTS: state.getvalue(), STATE: json.dumps(record, indent=1).encode()}
 
 
 def resume_step(stage: StageTwo, checkpoint: Any) -> int:
     """The step to go on from: after the last mid-stage checkpoint, if there is one."""
-    import torch
-
     if checkpoint is None:
         return 0
     with checkpoint.as_directory() as folder:
-        state = torch.load(Path(folder) / "prompts.pt", map_location="cpu", weights_only=True)
+        state = read_state((Path(folder) / PROMPTS).read_bytes(), f"{checkpoint.path}/{PROMPTS}")
         done = json.loads((Path(folder) / STATE).read_text())["step"]
     stage.load_state_dict(state)
     return int(done)

@@ -19,6 +19,7 @@ from itkm_core.clustering.compiled import Array, thread_count
 from itkm_core.clustering.products import readable
 from itkm_core.clustering.search import TORCH_FROM
 from itkm_core.clustering.workers import Threads, Workers
+from pipelines.telemetry import Telemetry
 
 Result = TypeVar("Result")
 
@@ -43,12 +44,22 @@ class Shared:
 class RayTasks:
     """`Workers` of `cpus` CPUs each: spans of `rows` rows, rounded up to the step's multiple.
 
-    `name` stands before the step's in the dashboard, as in "label[uvi/1] exact_lists". `device`: the accelerator of
-    the task that divides the work, on which it searches itself.
+    `name` stands before the step's in the dashboard, as in "label[uvi/1] exact lists": spans of a step have one name,
+    since the dashboard counts tasks by name. `device`: the accelerator of the task that divides the work, on which it
+    searches itself. `telemetry` is told of each span that is done.
     """
 
-    def __init__(self, name: str, *, rows: int, cpus: int = 1, device: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        rows: int,
+        cpus: int = 1,
+        device: str | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         self.name, self.rows, self.threads, self.device = name, rows, cpus, device
+        self.telemetry = telemetry or Telemetry()
         self._shared: WeakValueDictionary[int, Shared] = WeakValueDictionary()
 
     def share(self, array: Array) -> Shared:
@@ -67,13 +78,15 @@ class RayTasks:
             here = [each.array if isinstance(each, Shared) else each for each in arguments]
             return [step(*here, 0, num_rows, self.threads)]
         sent = [each.reference if isinstance(each, Shared) else each for each in arguments]
-        task = ray.remote(_span).options(
-            num_cpus=self.threads,
-            name=f"{self.name} {step.__name__.strip('_')}",
-            max_retries=3,
-        )
+        name = f"{self.name} {step.__name__.strip('_').replace('_', ' ')}"
+        task = ray.remote(_span).options(num_cpus=self.threads, name=name, max_retries=3)
         bounds = [(start, min(start + size, num_rows)) for start in range(0, num_rows, size)]
         references = [task.remote(step, a, b, self.threads, *sent) for a, b in bounds]
+        pending = references
+        while pending:
+            _, pending = ray.wait(pending)
+            done = len(references) - len(pending)
+            self.telemetry.tell("label", f"{name} {done}/{len(references)}")
         results: list[Result] = ray.get(references)
         return results
 
@@ -86,7 +99,7 @@ def _span(
     return step(*arrays, start, stop, threads)
 
 
-def group_workers(name: str, num_images: int) -> Workers:
+def group_workers(name: str, num_images: int, telemetry: Telemetry | None = None) -> Workers:
     """Who labels a group of `num_images` for its task: the task itself without Ray, or where it does as well."""
     if not ray.is_initialized():  # asked about the cluster, Ray would start one
         return Threads(thread_count())
@@ -98,7 +111,7 @@ def group_workers(name: str, num_images: int) -> Workers:
     cpus = max(1, min(8, min(sizes) // 4))
     slots = sum(size // cpus for size in sizes)
     rows = max(MIN_ROWS, -(-num_images // (TASKS_PER_CPU * slots)))
-    return RayTasks(name, rows=rows, cpus=cpus, device=device)
+    return RayTasks(name, rows=rows, cpus=cpus, device=device, telemetry=telemetry)
 
 
 def own_device() -> str | None:

@@ -5,6 +5,7 @@ Extraction is a Ray Data pipeline, training and prompts are Ray Train jobs, the 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
@@ -23,6 +24,7 @@ from pipelines.extract import extract
 from pipelines.label import GroupTask, label_group
 from pipelines.label_memory import resources_needed
 from pipelines.match import MatchTask, match_scenario
+from pipelines.peaks import measured
 from pipelines.prompts import train_prompts
 from pipelines.runs import RunFolder, digest_of
 from pipelines.storage import Place
@@ -67,12 +69,15 @@ class RunContext:
 
 def run_body(context: RunContext, rounds: Sequence[Round], number: int, step: Step) -> Outcome:
     """Do what step `step` of round `number` (from 1) is there for; its inputs are complete."""
-    line = _line(rounds, number, step)
+    line, started = _line(rounds, number, step), time.time()
+    context.telemetry.set("itkm_round", number)
     context.telemetry.enter(line)
     try:
-        return _BODIES[step.kind](context, rounds, number, step)
+        outcome = _BODIES[step.kind](context, rounds, number, step)
     finally:
         context.telemetry.leave(line)
+    context.telemetry.set("itkm_step_seconds", time.time() - started, step=step.title)
+    return outcome
 
 
 def _extract(context: RunContext, rounds: Sequence[Round], number: int, step: Step) -> Outcome:
@@ -107,6 +112,7 @@ def _features(
             context.run.step(step.name) / "features",
             splits=splits,
             telemetry=context.telemetry,
+            name=_line(rounds, number, step),
         )
     return None, {"images": total, **facts}
 
@@ -125,13 +131,16 @@ def _label(context: RunContext, rounds: Sequence[Round], number: int, step: Step
         options=context.config.labels.for_scenario(step.scenario),
         without_camera=context.config.without_camera,
         learns=context.learns,
+        telemetry=context.telemetry,
     )
     asked = resources_needed(context.corpus, task, context.config)
-    digest, facts = remote(label_group, step, task, **asked)
+    context.telemetry.memory(step.title, {"asked": asked["memory"]})
+    digest, facts = remote(label_group, step, task, telemetry=context.telemetry, **asked)
     facts["memory_bytes"] = asked["memory"]
     tags = {"scenario": step.scenario, "group": str(step.group)}
     context.telemetry.set("itkm_clusters", facts["clusters"], **tags)
     context.telemetry.set("itkm_outlier_share", facts["outlier_share"], **tags)
+    context.telemetry.set("itkm_label_collapse", float(facts["condition"] != "ok"), **tags)
     if facts["agreement"] is not None:
         context.telemetry.set("itkm_label_agreement", facts["agreement"], **tags)
     return digest, facts
@@ -183,7 +192,7 @@ def _match(context: RunContext, rounds: Sequence[Round], number: int, step: Step
         without_camera=context.corpus.root if config.without_camera else None,
         frozen=frozen,
     )
-    digest, facts = remote(match_scenario, step, task)
+    digest, facts = remote(match_scenario, step, task, telemetry=context.telemetry)
     share = facts.get("clusters", {}).get("mutual_share")
     if share is not None:
         context.telemetry.set("itkm_mutual_match_share", share, scenario=step.scenario)
@@ -200,7 +209,8 @@ def _evaluate(context: RunContext, rounds: Sequence[Round], number: int, step: S
     matches = {match.scenario: context.run.step(match.name) for match in each.of(Kind.MATCH)}
     features = context.run.step(extraction.name) / "features"
     corpus = context.corpus
-    result = remote(evaluate, step, corpus.root, features, labels, matches, corpus.scenarios)
+    inputs = (corpus.root, features, labels, matches, corpus.scenarios)
+    result = remote(evaluate, step, *inputs, telemetry=context.telemetry)
     (context.run.step(step.name) / "evaluation.json").write_json(result)
     return digest_of(result), result
 
@@ -213,7 +223,6 @@ def _train(context: RunContext, rounds: Sequence[Round], number: int, step: Step
         previous = context.run.step(before.name) / "checkpoint"
     (extraction,) = each.of(Kind.EXTRACT)
     learnt = [prompts for one in rounds[:number] for prompts in one.of(Kind.PROMPTS)]
-    context.telemetry.set("itkm_round", number)
     return train_round(
         config=context.config,
         corpus=context.corpus,
@@ -236,17 +245,23 @@ def _line(rounds: Sequence[Round], number: int, step: Step) -> str:
 
 
 def remote(
-    function: Callable[..., Any], step: Step, *args: Any, memory: float = 0, gpus: float = 0
+    function: Callable[..., Any],
+    step: Step,
+    *args: Any,
+    memory: float = 0,
+    gpus: float = 0,
+    telemetry: Telemetry | None = None,
 ) -> Any:
     """Run `function` as a Ray task named after its step; a user's error comes back as itself.
 
-    memory, gpus: bytes and GPUs that a machine must have left for it.
+    memory, gpus: bytes and GPUs that a machine must have left for it. telemetry: is told what memory it took. The name
+    says nothing of the round, since the dashboard counts tasks by name: over a run a step has one line there.
     """
-    task = ray.remote(function).options(
+    task = ray.remote(measured).options(
         num_cpus=1, num_gpus=gpus, memory=memory or None, name=step.title, max_retries=3
     )
     try:
-        return ray.get(task.remote(*args))
+        return ray.get(task.remote(function, step.title, telemetry or Telemetry(), *args))
     except RayTaskError as error:
         if isinstance(error.cause, ItkmError):
             raise error.cause from None

@@ -1,85 +1,25 @@
-"""One actor that knows how far the run is: live progress for the terminal, gauges for Prometheus.
-
-A Ray gauge vanishes with the process that set it, and a training worker lives for one round. So all
-gauges are set in this one actor, which lives as long as the run.
-"""
+"""Handle to the board (board.py), which every step is given, and the progress line that it feeds."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+from uuid import uuid4
 
 import ray
 from ray.actor import ActorHandle
-from ray.util.metrics import Gauge
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-# name -> (help with its unit, tags)
-GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "itkm_round": ("Round now running, counted from 1", ()),
-    "itkm_clusters": ("Clusters of the newest pseudo-labels", ("scenario", "group")),
-    "itkm_outlier_share": ("Share of images that are outliers, 0 to 1", ("scenario", "group")),
-    "itkm_label_agreement": (
-        "Adjusted mutual information with the round before, at most 1",
-        ("scenario", "group"),
-    ),
-    "itkm_mutual_match_share": (
-        "Share of the smaller group's clusters that are mutual best with their match, 0 to 1",
-        ("scenario",),
-    ),
-    "itkm_loss": ("Training loss of the newest step, nats", ("term",)),
-    "itkm_images_per_second": ("Images handled a second", ("step",)),
-    "itkm_step_seconds": ("Seconds a finished step took", ("step",)),
-}
+from pipelines.board import Board
+from pipelines.peaks import peak_memory
 
-
-class _Board:
-    """The actor's body."""
-
-    def __init__(self) -> None:
-        self.gauges = {
-            name: Gauge(name, description=text, tag_keys=tags)
-            for name, (text, tags) in GAUGES.items()
-        }
-        self.running: Counter[str] = Counter()
-        self.begin("", 0)
-
-    def enter(self, step: str) -> None:
-        self.running[step] += 1
-        if not self.step:
-            self.begin(step, 0)
-
-    def leave(self, step: str) -> None:
-        """The last of several steps of one name takes the line with it; another that runs gets it."""
-        self.running[step] -= 1
-        if self.running[step] <= 0 and self.step == step:
-            self.begin(next((name for name, count in self.running.items() if count > 0), ""), 0)
-
-    def begin(self, step: str, total: int) -> None:
-        self.step, self.done, self.first, self.total, self.note = step, 0, 0, total, ""
-        self.since = time.monotonic()
-
-    def advance(self, count: int, note: str) -> None:
-        if self.done == 0:
-            self.since = time.monotonic()  # the rate leaves the start of the workers out
-            self.first = count
-        self.done += count
-        self.note = note or self.note
-        seconds = time.monotonic() - self.since
-        if seconds > 0 and self.done > self.first:
-            self.set("itkm_images_per_second", (self.done - self.first) / seconds, step=self.step)
-
-    def set(self, name: str, value: float, **tags: str) -> None:
-        self.gauges[name].set(value, tags=tags)
-
-    def snapshot(self) -> tuple[str, int, int, str, float]:
-        return self.step, self.done, self.total, self.note, time.monotonic() - self.since
+NAME = "itkm-progress"  # of the actor, in the dashboard
 
 
 @dataclass(frozen=True)
@@ -92,8 +32,18 @@ class Telemetry:
     def start(cls) -> Telemetry:
         """A new board on this node, which ends with the driver."""
         here = ray.get_runtime_context().get_node_id()
-        board = ray.remote(num_cpus=0, label_selector={"ray.io/node-id": here})(_Board)
-        return cls(board.options(name=None).remote())
+        board = ray.remote(Board).options(
+            num_cpus=0,
+            label_selector={"ray.io/node-id": here},
+            name=NAME,
+            # Runs side by side have a board each, and a name is free again only some time after its actor's end.
+            namespace=f"{NAME}-{uuid4().hex[:8]}",
+            # The dashboard shows the newest 10,000 tasks of a job: these would be most of them.
+            enable_task_events=False,
+        )
+        actor = board.remote()
+        actor.keep_fresh.remote()
+        return cls(actor)
 
     def enter(self, step: str) -> None:
         """A step starts; it says more of itself by `begin` with the same name."""
@@ -109,9 +59,20 @@ class Telemetry:
         if self.actor is not None:
             self.actor.begin.remote(step, total)
 
-    def advance(self, count: int, note: str = "") -> None:
+    def advance(self, count: int, note: str, memory: Mapping[str, float]) -> None:
+        """More images of the step that begun last are done; memory: see `memory`."""
         if self.actor is not None:
-            self.actor.advance.remote(count, note)
+            self.actor.advance.remote(count, note, memory)
+
+    def tell(self, kind: str, note: str) -> None:
+        """What a step of this kind is at."""
+        if self.actor is not None:
+            self.actor.tell.remote(kind, note)
+
+    def memory(self, step: str, peaks: Mapping[str, float]) -> None:
+        """Bytes by kind (see `itkm_memory_bytes`) of one process of a step; the board keeps the most."""
+        if self.actor is not None:
+            self.actor.memory.remote(step, peaks)
 
     def set(self, name: str, value: float, **tags: str) -> None:
         if self.actor is not None:
@@ -135,7 +96,7 @@ class Meter:
         self._unsent += count
         if time.monotonic() - self._sent < self.EVERY:
             return False
-        self.telemetry.advance(self._unsent, note)
+        self.telemetry.advance(self._unsent, note, peak_memory())
         self._unsent, self._sent = 0, time.monotonic()
         return True
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ from itkm_core.corpus.schema import Corpus
 from itkm_core.learning.config import HomogeneousConfig
 from pipelines.encoders import WEIGHTS, EncoderSource
 from pipelines.label import read_centroids, read_labels
+from pipelines.states import read_state
 from pipelines.storage import Place
 from pipelines.texts import read_texts
 from pipelines.workers import FACTS, STATE, Progress, WorkerTask, ends_on_fault, saved
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
     from itkm_core.model.weights import EncoderInfo
 
 CHECKPOINT = "checkpoint"
+TRAINING = "training.pt"
 TEXT = "text.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainTask(WorkerTask):
     """What one worker of a round's training needs. The last four are Stage III's."""
+
+    kind: ClassVar[str] = "train"
 
     corpus_root: str
     source: EncoderSource
@@ -40,6 +44,10 @@ class TrainTask(WorkerTask):
     features: Place | None = None  # of this round's extraction
     matches: Mapping[str, Place] = field(default_factory=dict)  # match steps by scenario
     prompts: Place | None = None
+
+    @property
+    def stage(self) -> int:
+        return 3 if self.heterogeneous else 1
 
     @property
     def training(self) -> HomogeneousConfig:
@@ -166,21 +174,19 @@ def build_stage(
         total = config.homogeneous_rounds * training.steps_per_round
         stage = StageOne(encoder, memories, training, total_steps=total)
     if task.previous is not None:
-        data = io.BytesIO((task.previous / "training.pt").read_bytes())
-        state = torch.load(data, map_location="cpu", weights_only=True)
-        stage.load_state_dict(state, memories=False)
+        place = task.previous / TRAINING
+        stage.load_state_dict(read_state(place.read_bytes(), str(place)), memories=False)
     return stage, info
 
 
 def resume_step(stage: StageOne, checkpoint: Any) -> int:
     """The step of the round to go on from: after the last mid-round checkpoint, if there is one."""
-    import torch
     from safetensors.torch import load_file
 
     if checkpoint is None:
         return 0
     with checkpoint.as_directory() as folder:
-        state = torch.load(Path(folder) / "training.pt", map_location="cpu", weights_only=True)
+        state = read_state((Path(folder) / TRAINING).read_bytes(), f"{checkpoint.path}/{TRAINING}")
         weights = load_file(Path(folder) / WEIGHTS)
         done = json.loads((Path(folder) / STATE).read_text())["step"]
     stage.encoder.load_state_dict({name: value.to(stage.device) for name, value in weights.items()})
@@ -217,7 +223,7 @@ def checkpoint_files(
     return {
         WEIGHTS: encoder_bytes(stage.encoder, info),
         "memory.safetensors": save(memories),
-        "training.pt": training.getvalue(),
+        TRAINING: training.getvalue(),
         "labels.parquet": labels.getvalue().to_pybytes(),
         STATE: json.dumps(state, indent=1).encode(),
     }

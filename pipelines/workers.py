@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import functools
-import resource
-import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from itkm_core.errors import TrainingError
+from itkm_core.errors import DivergedError, TrainingError
 from pipelines.config import RunConfig
+from pipelines.peaks import peak_memory
 from pipelines.storage import Place
 from pipelines.telemetry import Meter, Telemetry
 
@@ -30,6 +30,8 @@ STATE = "state.json"  # in every checkpoint; its "step" is the number of steps d
 class WorkerTask:
     """What one worker of a training stage needs, small enough to send."""
 
+    kind: ClassVar[str]  # of the step
+
     config: RunConfig
     scenarios: tuple[str, ...]  # in the order of their numbers
     number: int  # of the round, from 1
@@ -39,9 +41,23 @@ class WorkerTask:
     threads: int = 1
     asked: float = 0.0  # time.time() when the driver asked for the workers
 
+    @property
+    def stage(self) -> int:
+        """The stage of the method: 1, 2 or 3."""
+        raise NotImplementedError
+
+    @property
+    def run_name(self) -> str:
+        """What the dashboard's Train page calls the job, such as `round-002-train-stage-3`."""
+        return f"round-{self.number:03d}-{self.kind}-stage-{self.stage}"
+
+    def __str__(self) -> str:
+        """Ray Train's state of a job shows its configuration as text: not all of it, nor the places in it."""
+        return self.run_name
+
 
 def ends_on_fault(loop: Loop) -> Loop:
-    """A worker's loop that leaves a TrainingError in fault.json and ends, instead of raising it.
+    """A worker's loop, under its name, that leaves a TrainingError in fault.json and ends, instead of raising it.
 
     Every worker comes to a TrainingError at the same step, and would again: raised, it would be taken for
     a lost worker, and Ray Train would start the group over, `max_failures` times, to the same end.
@@ -51,11 +67,19 @@ def ends_on_fault(loop: Loop) -> Loop:
     def ending(loop_config: dict[str, Any]) -> None:
         import ray.train
 
+        task: WorkerTask = loop_config["task"]
+        rank = ray.train.get_context().get_world_rank()
+        # Ray Train makes the actor before it gives it a rank. Its thread can have the name: stack traces show it.
+        threading.current_thread().name = f"{task.kind}[stage-{task.stage}, rank {rank}]"
+        if rank == 0:
+            task.telemetry.set("itkm_loss_not_finite", 0, step=task.kind)
         try:
             loop(loop_config)
         except TrainingError as error:
-            if ray.train.get_context().get_world_rank() == 0:
-                (loop_config["task"].out / FAULT).write_json({"error": str(error)})
+            if rank == 0:
+                if isinstance(error, DivergedError):
+                    task.telemetry.set("itkm_loss_not_finite", 1, step=task.kind)
+                (task.out / FAULT).write_json({"error": str(error)})
 
     return ending
 
@@ -126,15 +150,3 @@ class Progress:
             "train_seconds": now - self.ready,
             "peak_memory_bytes": peak_memory(),
         }
-
-
-def peak_memory() -> dict[str, int]:
-    """The most this process has held so far: `host` (resident), and `device` where there is a GPU."""
-    import torch
-
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
-    if torch.cuda.is_available():
-        peak["device"] = int(torch.cuda.max_memory_allocated())
-    return peak

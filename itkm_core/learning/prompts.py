@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from itkm_core.corpus.sampling import BatchPlan, slice_bounds
-from itkm_core.errors import TrainingError
+from itkm_core.errors import DivergedError, TrainingError
 from itkm_core.learning import distributed
 from itkm_core.learning.config import PromptConfig
 from itkm_core.learning.optimizer import learning_rate
@@ -201,7 +201,7 @@ class StageTwo:
         # Computed from gathered rows, so all workers come to the same end.
         number = value.item()
         if not np.isfinite(number):
-            raise TrainingError(
+            raise DivergedError(
                 f"The {what} of the prompts is {number} at step {plan.step} (step "
                 f"{self.global_step} of the stage). Check the image vectors, lower prompts.lr (now "
                 f"{self.config.lr}), or use precision fp32 if this is bf16. The prompts are those "

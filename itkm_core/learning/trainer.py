@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from itkm_core.corpus.sampling import BatchPlan, slice_bounds
-from itkm_core.errors import TrainingError
+from itkm_core.errors import DivergedError, TrainingError
 from itkm_core.learning import distributed
 from itkm_core.learning.config import HomogeneousConfig
 from itkm_core.learning.optimizer import learning_rate, make_optimizer
@@ -252,7 +252,7 @@ class Trainer:
         # Sums over workers are not finite if any part is not, so all workers come to the same end.
         number = value.item()
         if not np.isfinite(number):
-            raise TrainingError(
+            raise DivergedError(
                 f"The {what} is {number} at step {plan.step} of round {plan.round} (step "
                 f"{self.global_step} of the run), on at least one worker. Lower lr (now "
                 f"{self.config.lr}), or use precision fp32 if this is bf16. Weights and memories "

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ray
 
 from itkm_core.clustering import inverted, neighbors, pseudo_label
 from itkm_core.clustering.workers import Threads
 from pipelines import spans
 from pipelines.spans import RayTasks, gpus_to_label, group_workers
+from pipelines.telemetry import Telemetry
 
 ASKED = {"k1": 12, "k2": 3, "eps": 0.5, "recall": 0.9}
 
@@ -51,6 +53,28 @@ def test_an_array_is_sent_once_and_let_go(local_ray):
     del first
     gc.collect()
     assert tasks.share(array).reference != reference
+
+
+def _named_rows(start: int, stop: int, threads: int) -> tuple[str, int, int]:
+    return ray.get_runtime_context().get_task_name(), start, stop
+
+
+class Told(Telemetry):
+    """Keeps what it is told."""
+
+    def tell(self, kind: str, note: str) -> None:
+        notes.append((kind, note))
+
+
+notes: list[tuple[str, str]] = []
+
+
+def test_spans_of_a_step_share_a_name_and_are_told_as_they_end(local_ray):
+    notes.clear()
+    found = RayTasks("label[uvi/1]", rows=10, telemetry=Told()).spans(_named_rows, 25, 1)
+    name = "label[uvi/1] named rows"
+    assert found == [(name, 0, 10), (name, 10, 20), (name, 20, 25)]
+    assert notes == [("label", f"{name} {done}/3") for done in (1, 2, 3)]
 
 
 def test_a_small_group_is_not_divided(local_ray, monkeypatch):
