@@ -14,8 +14,10 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
+from itkm_core.corpus.paths import refuse_secrets
 from itkm_core.errors import ItkmError
 from pipelines.config import DEFAULT_RECIPE, load_config, recipe_names
+from pipelines.secrets import without_secrets
 from pipelines.signals import heed_sigterm, interrupted_code
 
 app = typer.Typer(
@@ -145,6 +147,36 @@ def run(
 
 
 @app.command()
+def doctor(
+    corpus: Annotated[
+        str | None, typer.Option(help="The run's corpus. [what hangs on it is not checked]")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(help="The run's folder. [what hangs on it is not checked]")
+    ] = None,
+    recipe: Recipe = DEFAULT_RECIPE,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds that a node has for each of its answers.")
+    ] = 60,
+    overrides: Overrides = None,
+) -> None:
+    """Look for what would end a long run: the command of the run, with `doctor` for `run`.
+
+    Asks every node of the cluster, and computes nothing. A line for each check: ok, warn or fail. Exit code 2 where
+    one is a fail, else 0.
+    """
+    from pipelines.doctor import DoctorRequest
+    from pipelines.doctor import doctor as run_doctor
+    from pipelines.session import ray_session
+
+    request = DoctorRequest(load_config(recipe, overrides), corpus, out, timeout)
+    with ray_session(console):
+        failed = run_doctor(request, console)
+    if failed:
+        raise typer.Exit(2)
+
+
+@app.command()
 def label(
     out: Annotated[str, typer.Option(help="Folder for the labels, or of a sweep.")],
     features: Annotated[
@@ -263,13 +295,7 @@ def ablate(
     console.print(f"{len(study.keys)} runs, {kept} of them finished and kept", highlight=False)
     if waiting:
         with ray_session(console):
-            try:
-                run_study(study, console, at_once=at_once)
-            except KeyboardInterrupt:
-                # The runs' threads cannot be stopped, and Ray crashes or starts anew when it is shut
-                # down under them. A driver that is gone ends its local Ray, or its work on a cluster.
-                Console(stderr=True).print(INTERRUPTED)
-                os._exit(interrupted_code())
+            run_study(study, console, at_once=at_once)
     report(study, console, plot=plot)
 
 
@@ -302,21 +328,25 @@ def main(argv: list[str] | None = None) -> None:
     code: Any = 0
     heed_sigterm()
     try:
+        for argument in sys.argv[1:] if argv is None else argv:
+            refuse_secrets(argument)  # before one is printed, or written down
         code = app(args=argv, standalone_mode=False)
     except typer.Exit as end:
         code = end.exit_code
     except ItkmError as error:
-        errors.print(f"[red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        said = escape(without_secrets(str(error)))
+        errors.print(f"[red]error[/] {said}", highlight=False, soft_wrap=True)
         code = 2
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except Exception as error:  # noqa: BLE001 - the last stop of a fault
         explain = getattr(error, "format_message", None)  # a wrong option, in the words of click
         if explain is not None:
-            errors.print(f"[red]error[/] {escape(explain())}", highlight=False, soft_wrap=True)
+            said = escape(without_secrets(explain()))
+            errors.print(f"[red]error[/] {said}", highlight=False, soft_wrap=True)
             code = 2
         else:
-            traceback.print_exc()
+            sys.stderr.write(without_secrets(traceback.format_exc()))
             errors.print("[red]fault[/] this is not a mistake of yours; please report the above")
             code = 1
     if code == 130:  # also what typer makes of Ctrl-C, without a word

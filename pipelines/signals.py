@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from typing import NoReturn
 
 _terminated = threading.Event()
 
@@ -12,7 +13,7 @@ def heed_sigterm() -> None:
     """From now on SIGTERM raises KeyboardInterrupt in the main thread. `ray.init` sets a handler of its own: call
     this again after it."""
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGTERM, interrupt)
 
 
 def interrupted_code() -> int:
@@ -20,6 +21,7 @@ def interrupted_code() -> int:
     return 128 + (signal.SIGTERM if _terminated.is_set() else signal.SIGINT)
 
 
-def _interrupt(*_: object) -> None:
+def interrupt(*_: object) -> NoReturn:
+    """What SIGTERM does. Raises KeyboardInterrupt."""
     _terminated.set()
     raise KeyboardInterrupt

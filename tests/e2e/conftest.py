@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+# pytest's importlib mode leaves sys.path alone, and the tests here have helpers.
+sys.path.append(str(Path(__file__).parent))
 
 ITKM = [sys.executable, "-m", "pipelines.cli"]
 SMALL = [
@@ -55,22 +60,35 @@ class Itkm:
         """Arguments of a small run."""
         return ["run", "--corpus", str(self.corpus), "--out", str(out), *SMALL, *overrides]
 
-    def killed(self, out: Path, moment: str, *overrides: str, seconds: float = 300) -> None:
-        """Start a small run and kill its driver as soon as a file that matches `moment` is in `out`."""
-        process = subprocess.Popen(
-            [*ITKM, *self.run(out, *overrides)],
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + seconds
-        while not any(out.glob(moment)):
-            assert process.poll() is None, f"the run ended before {moment} came"
-            assert time.monotonic() < deadline, f"{moment} did not come"
-            time.sleep(0.02)
-        process.kill()
-        process.wait(timeout=30)
+    def killed(
+        self,
+        out: Path,
+        moment: str,
+        *overrides: str,
+        by: signal.Signals = signal.SIGKILL,
+        seconds: float = 300,
+    ) -> tuple[int, str]:
+        """Start a small run and end its driver as soon as a file that matches `moment` is in `out`.
+
+        Returns its exit code and what it said.
+        """
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(
+                [*ITKM, *self.run(out, *overrides)],
+                env=self.environment,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            deadline = time.monotonic() + seconds
+            while not any(out.glob(moment)):
+                assert process.poll() is None, f"the run ended before {moment} came"
+                assert time.monotonic() < deadline, f"{moment} did not come"
+                time.sleep(0.02)
+            process.send_signal(by)
+            code = process.wait(timeout=40)
+            said.seek(0)
+            return code, said.read().decode()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
-"""A driver killed at any moment of any stage, and the same command again."""
+"""A driver that is ended at any moment of any stage, and the same command again."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import pytest
 
 # The first checkpoints of Stage II and of a round of Stage III. The steps that are Ray tasks have none: they
 # start over.
-MOMENTS = (
-    "round-002/prompts/ray_train/checkpoint_*",
-    "round-002/train/ray_train/checkpoint_*",
-)
+MOMENTS = {
+    "round-002/prompts/ray_train/*/checkpoint_*": signal.SIGTERM,
+    "round-002/train/ray_train/*/checkpoint_*": signal.SIGKILL,
+}
 
 
 def labels_of(run: Path) -> list[dict[str, object]]:
@@ -27,9 +28,15 @@ def test_a_killed_driver_goes_on_and_ends_with_the_same_labels(
     itkm: Any, whole: Path, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken"
-    for moment in MOMENTS:
-        itkm.killed(broken, moment)
+    for moment, by in MOMENTS.items():
+        code, said = itkm.killed(broken, moment, by=by)
         assert not (broken / "pseudo_labels.parquet").exists()
+        if by is signal.SIGTERM:
+            assert code == 143
+            assert said.endswith(
+                "interrupted; the same command continues from the last complete step\n"
+            )
+            assert "handler" not in said  # what a thread says that starts Ray anew after the end
     output = itkm.ok(*itkm.run(broken))
 
     assert "reused" in output

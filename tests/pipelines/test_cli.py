@@ -17,6 +17,7 @@ def pressed(*_): raise KeyboardInterrupt
 cli.load_config = pressed
 cli.main(["config"])
 """
+BROKEN = INTERRUPTED.replace("raise KeyboardInterrupt", "return 1 / 0")
 
 
 def test_ctrl_c_says_how_to_go_on_and_exits_with_130() -> None:
@@ -28,6 +29,15 @@ def test_ctrl_c_says_how_to_go_on_and_exits_with_130() -> None:
         "interrupted; the same command continues from the last complete step"
     )
     assert done.stdout == ""
+
+
+def test_a_fault_shows_where_it_is_and_exits_with_1() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert done.stderr.endswith("fault this is not a mistake of yours; please report the above\n")
 
 
 WAITING = """
@@ -53,7 +63,7 @@ def test_sigterm_says_how_to_go_on_and_exits_with_143() -> None:
     assert said.strip() == "interrupted; the same command continues from the last complete step"
 
 
-def test_a_session_with_ray_leaves_sigterm_to_the_command(monkeypatch) -> None:
+def test_a_session_with_ray_leaves_sigterm_to_the_command_and_then_ray_alone(monkeypatch) -> None:
     from io import StringIO
     from types import SimpleNamespace
 
@@ -66,12 +76,39 @@ def test_a_session_with_ray_leaves_sigterm_to_the_command(monkeypatch) -> None:
         return SimpleNamespace(dashboard_url="")
 
     before = signal.getsignal(signal.SIGTERM)
+    shut_down: list[str] = []
     monkeypatch.setattr(signals, "_terminated", threading.Event())
     monkeypatch.setattr(session.ray, "init", init)
-    monkeypatch.setattr(session.ray, "shutdown", lambda: None)
+    monkeypatch.setattr(session.ray, "shutdown", lambda: shut_down.append("now"))
     try:
         with session.ray_session(Console(file=StringIO())), pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
+        assert signals.interrupted_code() == 143
+        assert shut_down == ["now"]  # the block went on to its end
+        with pytest.raises(KeyboardInterrupt), session.ray_session(Console(file=StringIO())):
+            signal.raise_signal(signal.SIGTERM)
+        assert shut_down == ["now"]  # threads may still wait for Ray
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_sigterm_while_ray_connects_is_no_other_than_later(monkeypatch) -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from pipelines import session, signals
+
+    def init(**_: object) -> None:
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))  # as Ray does
+        signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(signals, "_terminated", threading.Event())
+    monkeypatch.setattr(session.ray, "init", init)
+    try:
+        with pytest.raises(KeyboardInterrupt), session.ray_session(Console(file=StringIO())):
+            pass
         assert signals.interrupted_code() == 143
     finally:
         signal.signal(signal.SIGTERM, before)
