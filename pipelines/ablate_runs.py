@@ -81,7 +81,7 @@ def side_by_side(
                 else:
                     raise error
     finally:
-        # A thread that waits for Ray cannot be stopped; ray.shutdown() by the caller ends its wait.
+        # A thread that waits for Ray cannot be stopped; the end of the process ends its wait.
         pool.shutdown(wait=False, cancel_futures=True)
     order = [(job.name, job.seed) for job in jobs]
     return {key: failures[key] for key in order if key in failures}

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from itkm_core.corpus.paths import refuse_secrets
 from itkm_core.corpus.transforms import Augmentation
 from itkm_core.errors import ConfigError
 from itkm_core.learning.config import (
@@ -43,6 +44,12 @@ class ModelConfig(Section):
     pretrained: str | None = None
     image_size: tuple[int, int] = (64, 32)
     scenario_scale: float = Field(default=1.0, ge=0)  # alpha, [ours]
+
+    @field_validator("pretrained")
+    @classmethod
+    def _shown_and_kept(cls, place: str | None) -> str | None:
+        refuse_secrets(place or "")
+        return place
 
 
 class Components(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count, takewhile
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from itkm_core.errors import CorpusError
 from itkm_core.evaluation.clusters import label_quality
 from itkm_core.evaluation.retrieval import directions, evaluate_corpus
 from itkm_core.matching import cluster_accuracy, instance_precision
-from pipelines.extract import read_features
+from pipelines.features import read_features
 from pipelines.label import read_labels
 from pipelines.matches import read_clusters, read_instances
 from pipelines.runs import RunFolder
@@ -99,12 +100,10 @@ def newest_evaluation(run: RunFolder) -> tuple[str, dict[str, Any]]:
     Raises:
         CorpusError: there is none: the corpus has no identities, or no round has come so far.
     """
-    # `final` comes after `round-NNN` unless told; "~" sorts behind every letter.
-    folders = sorted(
-        {path.split("/")[-3] for path in run.place.files("evaluate/manifest.json")},
-        key=lambda name: "~" if name == "final" else name,
-    )
-    for folder in reversed(folders):
+    # Asked for by name: an object store's listing of what was just written may be late.
+    folders = (f"round-{number:03d}" for number in count(1))
+    begun = list(takewhile(lambda folder: run.read(f"{folder}/extract") is not None, folders))
+    for folder in ("final", *reversed(begun)):
         manifest = run.read(f"{folder}/evaluate")
         if manifest is not None:
             return f"{folder}/evaluate", manifest.facts

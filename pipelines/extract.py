@@ -1,9 +1,4 @@
-"""Corpus shards -> features, on Ray Data: an actor pool that holds the encoder.
-
-Files: features/scenario=<s>/group=<g>/split=<p>/from-<first sample_id>.parquet with `sample_id` and
-`feature` [D] float32 of unit norm. Ray Data keeps no row order, so whoever reads a part gets it sorted
-and checked.
-"""
+"""Corpus shards -> features, on Ray Data: an actor pool that holds the encoder."""
 
 from __future__ import annotations
 
@@ -14,13 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from itkm_core.corpus.images import decode_image
@@ -28,10 +21,11 @@ from itkm_core.corpus.paths import resolve
 from itkm_core.corpus.sampling import slice_bounds
 from itkm_core.corpus.schema import Corpus
 from itkm_core.corpus.transforms import to_tensor
-from itkm_core.errors import FeatureError
+from itkm_core.errors import ItkmError, ModelError
 from pipelines.config import RunConfig
 from pipelines.encoders import EncoderSource, autocast
-from pipelines.shares import usable
+from pipelines.features import part_folder, write_files
+from pipelines.shares import places, usable
 from pipelines.storage import Place
 from pipelines.telemetry import Meter, Telemetry
 
@@ -75,21 +69,30 @@ class Extractor:
         from itkm_core.model.image_encoder import UNKNOWN_SCENARIO
 
         torch.set_num_threads(threads)
+        self.name = uuid4().hex
         self.decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.encoder, self.info = source.load(device=self.device)
+        self.fault = ""
+        try:
+            self.encoder, self.info = source.load(device=self.device)
+            self.autocast = autocast(config.extract_precision, self.device)
+        except ItkmError as error:
+            # Raised, it would be tried again and come out as Ray Data's own error.
+            self.fault = str(error)
+            return
         self.encoder.eval()
-        self.autocast = autocast(config.extract_precision, self.device)
         self.batch = config.compute.extract_batch
         # A checkpoint keeps the scenarios it was trained on; another one of the corpus is unknown to it.
         known = {name: row for row, name in enumerate(self.info.scenarios)}
         self.row_of = {name: known.get(name, UNKNOWN_SCENARIO) for name in scenarios}
         self.meter = Meter(telemetry)
-        self.name = uuid4().hex
         self.out = out
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """Encode a block and write its features; one row: which encoder, when it was done, how many images."""
+        """Encode a block and write its features. One row: which encoder, when it was done, how many images,
+        which files, and a fault, after which no others."""
+        if self.fault:
+            return self._row(0, [])
         features = np.concatenate(list(self.encode(block)))
         table = pa.table(
             {
@@ -97,16 +100,25 @@ class Extractor:
                 "feature": pa.FixedSizeListArray.from_arrays(features.ravel(), features.shape[1]),
             }
         )
-        keys = block.select(_PARTS)
+        keys, files = block.select(_PARTS), []
         for key in keys.group_by(_PARTS).aggregate([]).to_pylist():
             mine = reduce(pc.and_, (pc.equal(keys[name], value) for name, value in key.items()))
             rows = table.filter(mine)
-            folder = "/".join(f"{name}={quote(str(value), safe='')}" for name, value in key.items())
             # A task that is run again, after its node was lost, writes the same files again.
             name = f"from-{rows['sample_id'][0].as_py():012d}.parquet"
-            (self.out / folder / name).write_table(rows)
+            files.append(f"{part_folder(**key)}/{name}")
+            (self.out / files[-1]).write_table(rows)
+        return self._row(block.num_rows, files)
+
+    def _row(self, images: int, files: list[str]) -> pa.Table:
         return pa.table(
-            {"encoder": [self.name], "ended": [time.time()], "images": [block.num_rows]}
+            {
+                "encoder": [self.name],
+                "ended": [time.time()],
+                "images": [images],
+                "files": pa.array([files], pa.list_(pa.string())),
+                "fault": [self.fault],
+            }
         )
 
     def encode(self, block: pa.Table) -> Iterator[np.ndarray]:
@@ -151,17 +163,21 @@ def extract(
     *,
     splits: Sequence[str],
     telemetry: Telemetry,
+    name: str = "extract",
 ) -> dict[str, Any]:
     """Features of all images of `splits` and the corpus' scenarios, under `out`. Returns facts for the manifest.
 
+    name: of the dataset, in the dashboard.
+
     Raises:
-        FeatureError: an image's feature is missing, doubled, not finite or not of unit norm.
+        ModelError: an encoder cannot be made where it is needed.
     """
     import ray
     import ray.data
 
     resources = usable(ray.cluster_resources(), config.compute.cluster_share)
-    plan = plan_extractors(config, resources)
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    plan = plan_extractors(config, resources, machines)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.target_max_block_size = block_bytes(corpus, plan["actors"])
@@ -169,9 +185,10 @@ def extract(
     # a machine of a few cores everything would wait for everything. A block is a shard's path.
     shards = [pa.table({"shard": [path]}) for path in corpus.shard_paths()]
     started = time.time()
+    dataset = ray.data.from_arrow(shards)
+    dataset.set_name(name)
     blocks = (
-        ray.data.from_arrow(shards)
-        .map_batches(
+        dataset.map_batches(
             read_shards,
             fn_args=(tuple(splits), context.target_max_block_size, corpus.scenarios),
             batch_size=1,
@@ -199,6 +216,10 @@ def extract(
         )
         .take_all()
     )
+    for block in blocks:
+        if block["fault"]:
+            raise ModelError(block["fault"])
+    write_files(out, [name for block in blocks for name in block["files"]])
     devices = {"actors": plan["actors"], "threads": plan["threads"], "gpus": plan["num_gpus"]}
     return {**devices, **speed(blocks, started)}
 
@@ -243,8 +264,13 @@ def read_shards(
                 yield from (rows.slice(a, b - a) for a, b in pairwise(bounds) if b > a)
 
 
-def plan_extractors(config: RunConfig, resources: dict[str, float]) -> dict[str, Any]:
-    """How many encoders, and what each asks of Ray: a GPU each where there are any, else a CPU's share."""
+def plan_extractors(
+    config: RunConfig, resources: Mapping[str, float], machines: Sequence[Mapping[str, float]]
+) -> dict[str, Any]:
+    """How many encoders, and what each asks of Ray: a GPU each where there are any, else a CPU's share.
+
+    An encoder is on one of the `machines`, so it gets no more threads than leave all of them a place.
+    """
     cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
     share = config.compute.gpus_per_worker
     num_gpus = (1.0 if gpus else 0.0) if share is None else share
@@ -253,55 +279,6 @@ def plan_extractors(config: RunConfig, resources: dict[str, float]) -> dict[str,
         return {"actors": actors, "threads": 1, "num_cpus": ENCODER_CPU, "num_gpus": num_gpus}
     actors = min(config.compute.num_extractors or cpus, cpus)
     threads = max(1, cpus // actors)
+    while threads > 1 and places(machines, threads, 0) < actors:
+        threads -= 1
     return {"actors": actors, "threads": threads, "num_cpus": threads * ENCODER_CPU, "num_gpus": 0}
-
-
-def read_features(
-    place: Place, ids: np.ndarray, *, scenario: str | None = None, group: int | None = None
-) -> np.ndarray:
-    """Features of exactly `ids`, in that order: float32 [len(ids), D].
-
-    Only the files of the given scenario and group are read.
-
-    Raises:
-        FeatureError: an id is missing or there twice, or a row is not finite or not of unit norm.
-    """
-    fs, root = place.resolve()
-    schema = pa.schema([("scenario", pa.string()), ("group", pa.int8()), ("split", pa.string())])
-    dataset = pads.dataset(
-        root, filesystem=fs, format="parquet", partitioning=pads.partitioning(schema, flavor="hive")
-    )
-    keep = pc.scalar(True)
-    if scenario is not None:
-        keep = keep & (pc.field("scenario") == scenario)
-    if group is not None:
-        keep = keep & (pc.field("group") == group)
-    table = dataset.to_table(columns=["sample_id", "feature"], filter=keep)
-    found = table["sample_id"].to_numpy()
-    order = np.argsort(found, kind="stable")
-    place_of = np.searchsorted(found, ids, sorter=order)
-    place_of = order[np.minimum(place_of, len(order) - 1)] if len(order) else place_of
-    if len(found) != len(np.unique(found)):
-        raise FeatureError(f"{place}: {len(found) - len(np.unique(found))} sample ids come twice")
-    missing = np.ones(len(ids), bool) if not len(found) else found[place_of] != np.asarray(ids)
-    if missing.any():
-        raise FeatureError(
-            f"{place}: no feature for {int(missing.sum())} of {len(ids)} images, "
-            f"the first is sample_id {int(np.asarray(ids)[missing][0])}; delete the folder to redo it"
-        )
-    width = table.schema.field("feature").type.list_size
-    # flatten() honours the slice of each chunk, .values would not.
-    flat = np.concatenate([chunk.flatten().to_numpy() for chunk in table["feature"].chunks])
-    features = flat.reshape(-1, width)[place_of]
-    norms = np.linalg.norm(features, axis=1)
-    wrong = ~(np.abs(norms - 1.0) < 1e-3)  # also true for NaN
-    if wrong.any():
-        raise FeatureError(
-            f"{place}: {int(wrong.sum())} features are not finite or not of unit norm, the first is "
-            f"sample_id {int(np.asarray(ids)[wrong][0])}; the encoder that made them has diverged"
-        )
-    return features
-
-
-def features_of_run(step: Place) -> Place:
-    return step / "features"

@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import LabelError
-from pipelines.extract import read_features
+from pipelines.features import read_features
 from pipelines.runs import digest_of
 from pipelines.storage import Place
+from pipelines.telemetry import Telemetry
 
 NEIGHBORS = "neighbours.npy"
 """Lists of step 1 of docs/labelling.md, kept for images that arrive later."""
@@ -35,6 +36,7 @@ class GroupTask:
     options: Mapping[str, Any]  # of `label_rows`
     without_camera: bool = False
     learns: bool = True  # whether training follows, for which not all labels will do
+    telemetry: Telemetry | None = None  # to be told how far the work is
 
 
 def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
@@ -56,7 +58,7 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
 
     where = f"{task.scenario}/{task.group}"
     ids, features, compared = group_features(task)
-    workers = group_workers(f"label[{where}]", len(ids))
+    workers = group_workers(f"label[{where}]", len(ids), task.telemetry)
     labelled = label_rows(compared, ids, task.options, where=where, workers=workers)
     found = labelled.found
     is_core, confidence = found.is_core, found.confidence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -74,7 +73,7 @@ class Against:
             ConfigError: `out` is the run itself.
             FeatureError: one has scenarios and groups, and the other has not.
         """
-        if os.path.realpath(Place.at(self.run).uri) == os.path.realpath(Place.at(out).uri):
+        if Place.at(self.run).is_same(Place.at(out)):
             raise ConfigError(
                 f"--out {out} is the --against folder itself, whose labels must stay: give another, which the "
                 "next --against can then name"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -163,7 +164,7 @@ def _encoder(request: LabelRequest, overrides: list[str]) -> tuple[Place | None,
         run, checkpoint = place, last_checkpoint(place)
     elif (place / WEIGHTS).exists():
         # <run>/round-NNN/train/checkpoint
-        run, checkpoint = Place(place.uri.rsplit("/", 3)[0]), place
+        run, checkpoint = place.parent.parent.parent, place
     else:
         raise StorageError(
             f"--checkpoint {request.checkpoint}: neither {WEIGHTS} nor config.yaml is there; expected a "
@@ -182,11 +183,16 @@ def last_checkpoint(run: Place) -> Place:
     Raises:
         StorageError: no round has ended.
     """
-    finished = run.files("/train/manifest.json")
-    if not finished:
+    # Asked for by name: an object store's listing of what was just written may be late.
+    last = None
+    for number in count(1):
+        train = run / f"round-{number:03d}" / "train"
+        if not (train / "manifest.json").exists():
+            break
+        last = train / "checkpoint"
+    if last is None:
         raise StorageError(f"{run}: no round of this run has been trained to its end")
-    name = finished[-1].split("/")[-3]  # round-NNN, in order
-    return run / name / "train" / "checkpoint"
+    return last
 
 
 def sweep_values(text: str) -> tuple[float, ...]:

@@ -103,7 +103,7 @@ class Labeller:
                     future.result()  # raises what ended it
             return [future.result() for future in futures]
         finally:
-            # As in engine.py: ray.shutdown() by the caller ends the wait of those still there.
+            # As in engine.py: the end of the process ends the wait of those still there.
             pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -162,13 +162,17 @@ def _label(
 
     def keep(step: Step, facts: dict[str, Any]) -> tuple[dict[str, Any], list[str], GroupRecord]:
         name = name_of(step.scenario, step.group)
+        telemetry = labeller.context.telemetry
         task = labeller.task(step, labeller.context.config.labels.for_scenario(step.scenario))
         if name in known:
             asked = labeller.resources(task, known[name].num_images)
             done: tuple[dict[str, Any], list[str], GroupRecord]
-            done = remote(arrive_group, step, task, against, index, first_id, **asked)
+            done = remote(
+                arrive_group, step, task, against, index, first_id, telemetry=telemetry, **asked
+            )
             return done
-        record = remote(index_group, step, task, index, first_id, **labeller.resources(task))
+        asked = labeller.resources(task)
+        record = remote(index_group, step, task, index, first_id, telemetry=telemetry, **asked)
         notes = [facts["warning"]] if facts["warning"] else []
         if against is None:
             return {"where": name, **facts}, notes, record
@@ -220,7 +224,9 @@ def _sweep(
 ) -> dict[str, Any]:
     task = labeller.task(step, sweep_options(context.config, step.scenario))
     asked = labeller.resources(task)
-    found: dict[str, Any] = remote(sweep_group, step, task, values, **asked)
+    found: dict[str, Any] = remote(
+        sweep_group, step, task, values, telemetry=context.telemetry, **asked
+    )
     return found
 
 

@@ -92,7 +92,8 @@ def read_index(run: str) -> Index:
     """The index in the output folder of `itkm label`.
 
     Raises:
-        StorageError: there is no such folder, no index in it, or one of another version.
+        StorageError: there is no such folder, no index in it, one of another version, or one whose groups are not
+            folders of its own.
     """
     place = Place.at(run)
     record = place / FOLDER / RECORD
@@ -105,12 +106,16 @@ def read_index(run: str) -> Index:
             f"--against {run}: its index has version {version}, this itkm reads {VERSION}; {AGAIN}"
         )
     try:
+        groups = {name: GroupRecord(**group) for name, group in raw["groups"].items()}
+        for group in groups.values():
+            if group.folder in ("", ".", "..") or "/" in group.folder or "\\" in group.folder:
+                raise ValueError(f"folder {group.folder!r} is none of the index")
         return Index(
             place / FOLDER,
             LabelConfig.model_validate(raw["labels"]),
             raw["without_camera"],
             raw["encoder"],
-            {name: GroupRecord(**group) for name, group in raw["groups"].items()},
+            groups,
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise StorageError(f"{record} is damaged ({error!r}): {AGAIN}") from error

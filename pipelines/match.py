@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from itkm_core.corpus.schema import Corpus
-from pipelines.extract import read_features
+from pipelines.features import read_features
 from pipelines.label import cameras_of, cluster_means, read_centroids, read_labels
 from pipelines.matches import write_clusters, write_instances
 from pipelines.runs import digest_of

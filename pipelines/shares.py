@@ -14,7 +14,7 @@ The drivers are threads of one process and hold no logical CPU, so no run can st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from itkm_core.errors import ConfigError
 from pipelines.config import ComputeConfig
@@ -52,3 +52,17 @@ def runs_at_once(
     share = (compute.gpus_per_worker or 1.0) * workers if use_gpus else max(CPUS_PER_RUN, workers)
     fitting = int((gpus if use_gpus else cpus) / share)
     return max(1, min(fitting, most, runs))
+
+
+def places(machines: Sequence[Mapping[str, float]], cpus: int, gpus: float) -> int:
+    """Workers of so many CPUs and GPUs that fit the machines, each on one of them."""
+    fitting = 0
+    for machine in machines:
+        room = whole(machine.get("CPU", 0), cpus)
+        fitting += min(room, whole(machine.get("GPU", 0), gpus)) if gpus else room
+    return fitting
+
+
+def whole(amount: float, each: float) -> int:
+    """How often `each` is in `amount`; 1 / 0.1 is 10 here, which floats would have as 9.99."""
+    return int(amount / each + 1e-9)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from itkm_core.corpus.paths import resolve
+from itkm_core.corpus.paths import is_local, join, parent, refuse_secrets, resolve
 from itkm_core.errors import StorageError
 
 
@@ -24,26 +25,46 @@ from itkm_core.errors import StorageError
 class Place:
     """A folder somewhere. Cheap to make, safe to send to a Ray task.
 
-    `uri` is what a user typed: a path of this machine or an address pyarrow.fs understands.
+    `uri` is what a user typed: a path of this machine or an address pyarrow.fs understands, its options
+    in the query part. It holds no secret, so it can be shown and kept.
     """
 
     uri: str
 
     @classmethod
     def at(cls, uri: str | os.PathLike[str]) -> Place:
-        """A place with a local path made absolute, since a Ray worker has another working folder."""
+        """A place with a local path made absolute, since a Ray worker has another working folder.
+
+        Raises:
+            StorageError: the address has a password or a key in it.
+        """
         text = os.fspath(uri)
-        return cls(text.rstrip("/") if "://" in text else os.path.abspath(text))
+        refuse_secrets(text)
+        if "://" not in text:
+            return cls(os.path.abspath(text))
+        base, mark, options = text.partition("?")
+        return cls(base.rstrip("/") + mark + options)
 
     def __truediv__(self, name: str) -> Place:
-        return Place(f"{self.uri}/{name}")
+        return Place(join(self.uri, name))
+
+    @property
+    def parent(self) -> Place:
+        return Place(parent(self.uri))
 
     def __str__(self) -> str:
         return self.uri
 
     @property
     def is_local(self) -> bool:
-        return isinstance(self.resolve()[0], pafs.LocalFileSystem)
+        return is_local(self.uri)
+
+    def is_same(self, other: Place) -> bool:
+        """Whether two addresses name one folder: by way of links, or with other options of one store."""
+        (fs, path), (their_fs, their_path) = self.resolve(), other.resolve()
+        if self.is_local and other.is_local:
+            return os.path.realpath(path) == os.path.realpath(their_path)
+        return fs.type_name == their_fs.type_name and path == their_path
 
     def resolve(self) -> tuple[pafs.FileSystem, str]:
         return resolve(self.uri)
@@ -58,7 +79,10 @@ class Place:
         return not fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
 
     def files(self, suffix: str = "") -> list[str]:
-        """Sorted paths (of the resolved file system) of the files below, at any depth."""
+        """Sorted paths (of the resolved file system) of the files below, at any depth.
+
+        The listing of an object store may be late by a moment: nothing that must be found hangs on it.
+        """
         fs, path = self.resolve()
         infos = fs.get_file_info(pafs.FileSelector(path, recursive=True, allow_not_found=True))
         return sorted(
@@ -73,7 +97,8 @@ class Place:
         with self._writing():
             if fs.get_file_info(path).type != pafs.FileType.NotFound:
                 fs.delete_dir(path)
-            fs.create_dir(path, recursive=True)
+            if self.is_local:  # an object store has no folders, and making one asks for more rights
+                fs.create_dir(path, recursive=True)
         return self
 
     def remove(self) -> None:
@@ -93,18 +118,21 @@ class Place:
     def write_bytes(self, data: bytes | memoryview) -> None:
         """Write whole or not at all: a temporary name, then a rename (an object store's put is whole)."""
         fs, path = self.resolve()
-        temporary = f"{path}.tmp-{os.getpid()}" if self.is_local else path
         with self._writing():
+            if not self.is_local:
+                with fs.open_output_stream(path) as stream:
+                    stream.write(data)
+                return
+            # Not the process id: on a shared folder another node may have a process of that number.
+            temporary = f"{path}.tmp-{uuid.uuid4().hex}"
             fs.create_dir(os.path.dirname(path), recursive=True)
             try:
                 with fs.open_output_stream(temporary) as stream:
                     stream.write(data)
-                if temporary != path:
-                    os.replace(temporary, path)
+                os.replace(temporary, path)
             except BaseException:
                 # Half a file on a full disk is room that the next try needs.
-                if temporary != path:
-                    Path(temporary).unlink(missing_ok=True)
+                Path(temporary).unlink(missing_ok=True)
                 raise
 
     @contextmanager
@@ -129,7 +157,8 @@ class Place:
 
     def read_array(self) -> np.ndarray:
         """A .npy file; never one of Python objects."""
-        return np.asarray(np.load(io.BytesIO(self.read_bytes()), allow_pickle=False))
+        array: np.ndarray = self._numbers()
+        return array
 
     def write_array(self, array: np.ndarray) -> None:
         buffer = io.BytesIO()
@@ -137,9 +166,18 @@ class Place:
         self.write_bytes(buffer.getbuffer())
 
     def read_arrays(self) -> dict[str, np.ndarray]:
-        """A .npz file's arrays by name."""
-        with np.load(io.BytesIO(self.read_bytes()), allow_pickle=False) as file:
-            return dict(file)
+        """A .npz file's arrays by name; never of Python objects."""
+        arrays: dict[str, np.ndarray] = self._numbers(dict)
+        return arrays
+
+    def _numbers(self, whole: Callable[[Any], Any] = np.asarray) -> Any:
+        data = io.BytesIO(self.read_bytes())
+        try:
+            return whole(np.load(data, allow_pickle=False))
+        except Exception as error:  # hostile bytes surface as any of a dozen types
+            raise StorageError(
+                f"{self.uri} is damaged, or holds more than numbers ({error}); delete it to redo it"
+            ) from error
 
     def write_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         buffer = io.BytesIO()

@@ -13,7 +13,7 @@ from itkm_core.errors import ItkmError, TrainingError
 from pipelines.config import RunConfig
 from pipelines.encoders import WEIGHTS, EncoderSource
 from pipelines.runs import digest_of
-from pipelines.shares import usable
+from pipelines.shares import places, usable, whole
 from pipelines.storage import Place
 from pipelines.telemetry import Telemetry
 from pipelines.train_worker import CHECKPOINT, TrainTask, train_loop
@@ -84,6 +84,7 @@ def run_workers(loop: Loop, task: WorkerTask, *, last_good: str) -> dict[str, An
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     workers, per_worker, threads = plan_workers(config, resources, machines)
     use_gpu = per_worker.get("GPU", 0) > 0
+    filesystem, folder = (out / _GROUP).resolve()
     trainer = TorchTrainer(
         loop,
         train_loop_config={"task": replace(task, threads=threads, asked=time.time())},
@@ -91,8 +92,10 @@ def run_workers(loop: Loop, task: WorkerTask, *, last_good: str) -> dict[str, An
             num_workers=workers, use_gpu=use_gpu, resources_per_worker=per_worker
         ),
         run_config=ray.train.RunConfig(
-            storage_path=str(out),
-            name=_GROUP,
+            # Not the address: Ray would make a file system of its own, which gives up early.
+            storage_path=folder,
+            storage_filesystem=filesystem,
+            name=task.run_name,
             failure_config=ray.train.FailureConfig(max_failures=config.compute.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
             logging_config=ray.train.LoggingConfig(log_level="ERROR"),
@@ -121,29 +124,15 @@ def plan_workers(
     cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
     share = config.compute.gpus_per_worker
     gpu_each = (1.0 if gpus else 0.0) if share is None else share
-    workers = config.compute.num_workers or (_whole(gpus, gpu_each) if gpu_each else 1)
+    workers = config.compute.num_workers or (whole(gpus, gpu_each) if gpu_each else 1)
     workers = max(1, workers)
     threads = max(1, cpus // workers)
-    while threads > 1 and _places(machines, threads, gpu_each) < workers:
+    while threads > 1 and places(machines, threads, gpu_each) < workers:
         threads -= 1
     each: dict[str, float] = {"CPU": min(threads, cpus / workers)}
     if gpu_each:
         each["GPU"] = gpu_each
     return workers, each, threads
-
-
-def _places(machines: Sequence[Mapping[str, float]], cpus: int, gpus: float) -> int:
-    """Workers of so many CPUs and GPUs that fit the machines."""
-    places = 0
-    for machine in machines:
-        room = _whole(machine.get("CPU", 0), cpus)
-        places += min(room, _whole(machine.get("GPU", 0), gpus)) if gpus else room
-    return places
-
-
-def _whole(amount: float, each: float) -> int:
-    """How often `each` is in `amount`; 1 / 0.1 is 10 here, which floats would have as 9.99."""
-    return int(amount / each + 1e-9)
 
 
 def _explain(error: Exception, out: Place, last_good: str) -> ItkmError:

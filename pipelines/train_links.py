@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from pipelines.extract import read_features
+from pipelines.features import read_features
 from pipelines.matches import read_clusters, read_instances
 from pipelines.texts import read_texts
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
+import os
+import tempfile
 from collections.abc import Iterator
+
+
+def node_lock(what: str, name: str) -> str:
+    """Path of the lock file of this user's `what` called `name` on this machine: in its temporary folder, since
+    a home folder may be shared by many machines."""
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return os.path.join(tempfile.gettempdir(), f"itkm-{what}-{os.getuid()}-{digest}.lock")
 
 
 @contextlib.contextmanager

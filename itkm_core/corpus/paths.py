@@ -1,14 +1,26 @@
-"""Places: a local folder, or any URI that pyarrow.fs understands (s3://, gs://, file://, ...)."""
+"""Places: a local folder, or any URI that pyarrow.fs understands (s3://, gs://, file://, ...).
+
+The options of an address ride in its query part, such as
+`s3://bucket/folder?endpoint_override=minio:9000&scheme=http`. Secrets do not: addresses are printed and kept in a run's
+files, so one that holds a password or a key is refused.
+"""
 
 from __future__ import annotations
 
 import os
 import posixpath
+import re
+import uuid
+from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import fs
 
+from itkm_core.corpus.object_store import connect
 from itkm_core.errors import StorageError
+
+_BUCKETS = ("s3", "gs", "gcs")  # whose paths are bucket/key
+_SECRET = re.compile(r"key|secret|token|passw|signature|^sig$", re.IGNORECASE)
 
 
 def is_local(path: str | os.PathLike[str]) -> bool:
@@ -21,17 +33,25 @@ def resolve(path: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     """The file system of `path` and the path inside it.
 
     A plain path is made absolute (with `~` expanded); anything with `://` goes to pyarrow.fs,
-    which finds credentials the way the storage's own tools do. Options ride in the query part, for
-    example `s3://bucket/key?endpoint_override=localhost:9000`.
+    which finds credentials the way the storage's own tools do.
 
     Raises:
-        StorageError: the URI has an unknown scheme, or its file system cannot be set up.
+        StorageError: the URI has an unknown scheme or a secret in it, names no bucket, or its file
+            system cannot be set up.
     """
     text = os.fspath(path)
     if "://" not in text:
         return fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(text))
+    refuse_secrets(text)
+    address, mark, query = text.partition("?")
+    scheme, _, rest = address.partition("://")
     try:
-        filesystem, inner = fs.FileSystem.from_uri(text)
+        if scheme in _BUCKETS:
+            bucket, _, key = rest.partition("/")
+            filesystem = connect(f"{scheme}://{bucket}{mark}{query}")
+            inner = f"{bucket.rpartition('@')[2]}/{unquote(key)}" if bucket else ""
+        else:
+            filesystem, inner = fs.FileSystem.from_uri(text)
     except (pa.ArrowException, ValueError, OSError) as error:
         raise StorageError(
             f"cannot reach {text!r}: {error}; expected a local folder or a URI such as "
@@ -43,13 +63,44 @@ def resolve(path: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     return filesystem, inner or "/"
 
 
+def refuse_secrets(path: str | os.PathLike[str]) -> None:
+    """Raises StorageError for an address with a password or a key in it, which it does not repeat."""
+    address, _, query = os.fspath(path).partition("?")
+    scheme, mark, rest = address.partition("://")
+    if not mark:
+        return
+    owner, at, place = rest.rpartition("@")
+    # Azure names a container, and Google `anonymous`, in front of the @; S3 has keys there.
+    found = "a password" if ":" in owner else "an access key" if at and scheme == "s3" else ""
+    for option in query.split("&"):
+        name = unquote(option.partition("=")[0])
+        if _SECRET.search(name):
+            found = f"the option {name}"
+    if found:
+        raise StorageError(
+            f"the address {scheme}://{'…@' if at else ''}{place} has {found} in it, and addresses are printed and "
+            "kept in files: leave it out. Credentials come from the environment (AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS), the storage's own files, or the machine's role"
+        )
+
+
 def join(path: str | os.PathLike[str], *parts: str) -> str:
-    """`path` with `parts` below it, a URI's query part kept at the end."""
+    """`path` with `parts`, names of files or folders, below it; a URI's query part stays at the end.
+
+    A `%` of a name stays one: in a URI it is written `%25`, which `resolve` reads back.
+    """
     text = os.fspath(path)
     if "://" not in text:
         return os.path.join(text, *parts)
     base, mark, query = text.partition("?")
-    return posixpath.join(base, *parts) + mark + query
+    escaped = [part.replace("%", "%25").replace("?", "%3F") for part in parts]
+    return posixpath.join(base, *escaped) + mark + query
+
+
+def parent(path: str | os.PathLike[str]) -> str:
+    """The folder that `path` lies in."""
+    base, mark, query = os.fspath(path).partition("?") if not is_local(path) else (path, "", "")
+    return posixpath.dirname(os.fspath(base).rstrip("/")) + mark + query
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -75,7 +126,8 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
             stream.write(data)
         return
     os.makedirs(os.path.dirname(inner), exist_ok=True)
-    partial = f"{inner}.{os.getpid()}.partial"
+    # Not the process id: on a shared folder another node may have a process of that number.
+    partial = f"{inner}.{uuid.uuid4().hex}.partial"
     try:
         with open(partial, "wb") as stream:
             stream.write(data)

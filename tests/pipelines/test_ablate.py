@@ -86,7 +86,7 @@ def test_two_rows_become_a_table_and_are_not_run_again(corpus: str, tmp_path: Pa
     assert not broken.waiting()
     logs = {name: (out / f"runs/{name}/seed-3.log").read_text() for name in ("full", "ihm")}
     assert "reused" in logs["full"]
-    assert "\n13 steps taken over from other rows" in "\n" + logs["ihm"]
+    assert "\n14 steps taken over from other rows" in "\n" + logs["ihm"]
 
     with pytest.raises(ConfigError, match=r"labels\.eps: 0\.5 there, 0\.4 now"):
         study_of(corpus, out, "labels.eps=0.4")

@@ -138,7 +138,7 @@ def test_the_shares_of_all_runs_fit_the_cluster_at_once(cpus: int, gpus: int) ->
         assert part["CPU"] >= 1
         assert part["GPU"] >= min(gpus, 1)
         workers, each, _ = plan_workers(config, part, [resources])
-        encoders = plan_extractors(config, part)
+        encoders = plan_extractors(config, part, [resources])
         for name, key in (("CPU", "num_cpus"), ("GPU", "num_gpus")):
             assert beside * workers * each.get(name, 0) <= resources[name] + 1e-6
             assert beside * encoders["actors"] * encoders[key] <= resources[name]

@@ -12,11 +12,19 @@ from itkm_core.corpus.images import decode_image
 from itkm_core.corpus.schema import Corpus
 from itkm_core.corpus.synthetic import SyntheticConfig, write_people
 from itkm_core.corpus.transforms import to_tensor
-from itkm_core.errors import FeatureError
+from itkm_core.errors import FeatureError, ModelError
 from itkm_core.model.image_encoder import UNKNOWN_SCENARIO
 from pipelines.config import load_config
 from pipelines.encoders import EncoderSource
-from pipelines.extract import Extractor, block_bytes, extract, read_features, read_shards, speed
+from pipelines.extract import (
+    Extractor,
+    block_bytes,
+    extract,
+    plan_extractors,
+    read_shards,
+    speed,
+)
+from pipelines.features import read_features
 from pipelines.ingest import ingest
 from pipelines.ingest_config import IngestConfig, Source
 from pipelines.storage import Place
@@ -122,3 +130,42 @@ def test_speed_leaves_out_what_came_before_the_last_encoder_had_begun() -> None:
     assert speed(blocks, 8.0) == {"start_seconds": 4.0, "images_per_second": 6.0}
     assert speed(blocks[:1], 8.0) == {"start_seconds": 2.0, "images_per_second": 0.0}
     assert speed([], 8.0) == {"start_seconds": 0.0, "images_per_second": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("machines", "asked", "actors", "threads"),
+    [
+        ([2, 2], 2, 2, 2),
+        ([2, 2], 1, 1, 2),
+        ([8, 1], 3, 3, 2),
+        ([1, 1, 1], None, 3, 1),
+        ([4], 3, 3, 1),
+    ],
+)
+def test_an_encoder_fits_one_machine(
+    machines: list[int], asked: int | None, actors: int, threads: int
+) -> None:
+    overrides = [] if asked is None else [f"compute.num_extractors={asked}"]
+    nodes = [{"CPU": 0.0}, *({"CPU": float(cpus)} for cpus in machines)]
+    plan = plan_extractors(load_config("tiny", overrides), {"CPU": float(sum(machines))}, nodes)
+    assert (plan["actors"], plan["threads"]) == (actors, threads)
+    assert sum(cpus // threads for cpus in machines) >= actors
+
+
+@pytest.mark.ray
+def test_weights_that_a_machine_does_not_have_are_one_error(
+    corpus: Corpus, source: EncoderSource, tmp_path: Path
+) -> None:
+    model = source.model.model_copy(update={"pretrained": str(tmp_path / "mine.safetensors")})
+    out = Place.at(tmp_path / "features")
+    config = load_config("tiny", ["compute.num_extractors=1"])
+    with pytest.raises(ModelError, match=r"mine\.safetensors, and there is no such file on"):
+        extract(
+            corpus,
+            EncoderSource(model, source.scenarios, seed=0),
+            config,
+            out,
+            splits=["train"],
+            telemetry=Telemetry(),
+        )
+    assert out.is_empty()

@@ -14,7 +14,7 @@ from itkm_core.clustering.cameras import without_camera
 from itkm_core.corpus import schema
 from itkm_core.errors import LabelError
 from pipelines import label
-from pipelines.extract import read_features
+from pipelines.features import read_features
 from pipelines.label import GroupTask, cluster_means, label_group, read_centroids, read_labels
 from pipelines.storage import Place
 

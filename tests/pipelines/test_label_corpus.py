@@ -23,7 +23,7 @@ from itkm_core.corpus.synthetic import SyntheticConfig, write_people
 from itkm_core.errors import ConfigError
 from pipelines import label_corpus, session
 from pipelines.config import load_config
-from pipelines.extract import read_features
+from pipelines.features import read_features
 from pipelines.ingest import ingest
 from pipelines.ingest_config import IngestConfig, Source
 from pipelines.label import train_ids

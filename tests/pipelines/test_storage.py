@@ -32,3 +32,14 @@ def test_a_folder_that_cannot_be_cleared_is_one_error(tmp_path):
         Place.at(tmp_path / "step").clear()
     cleared = Place.at(tmp_path / "other").clear()
     assert cleared.is_empty()
+
+
+def test_one_folder_has_many_addresses(tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    assert Place.at(tmp_path / "there").is_same(Place.at(f"file://{tmp_path}/link"))
+    assert not Place.at(tmp_path / "there").is_same(Place.at(tmp_path / "there" / "x"))
+    options = "region=eu-west-1&endpoint_override=localhost:1"
+    store = Place.at(f"s3://bucket/x/?{options}")
+    assert store.is_same(Place.at(f"s3://bucket/x?{options}&scheme=http"))
+    assert not store.is_same(Place.at(tmp_path))
+    assert (store / "a" / "b").parent.parent == store
