@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from flaky_s3 import ACCESS_KEY, SECRET_KEY, FlakyS3, serving
+from flaky_s3 import FlakyS3, serving
 
 from pipelines import doctor_storage
 from pipelines.doctor_ask import Answers, Node
@@ -17,10 +17,9 @@ def ask_here(nodes, question, arguments, seconds) -> Answers:
     return Answers({node.id: question(*arguments(node)) for node in nodes}, {})
 
 
-def test_nothing_is_left_that_a_run_would_stumble_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+def test_nothing_is_left_that_a_run_would_stumble_over(
+    monkeypatch: pytest.MonkeyPatch, credentials: dict[str, str]
+) -> None:
     monkeypatch.setattr(doctor_storage, "ask", ask_here)
     with serving(FlakyS3(throttle=11)) as endpoint:
         options = f"?endpoint_override={endpoint}&scheme=http&region=us-east-1"

@@ -1,20 +1,16 @@
-"""A driver that is ended at any moment of any stage, and the same command again."""
+"""A driver that is killed, and the same command again."""
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-# The first checkpoints of Stage II and of a round of Stage III. The steps that are Ray tasks have none: they
-# start over.
-MOMENTS = {
-    "round-002/prompts/ray_train/*/checkpoint_*": signal.SIGTERM,
-    "round-002/train/ray_train/*/checkpoint_*": signal.SIGKILL,
-}
+# The first checkpoint of Stage II. test_jobs.py ends a run by SIGTERM in a training of Stage III, test_nodes.py
+# loses machines. The steps that are Ray tasks have no checkpoint: they start over.
+MOMENT = "round-002/prompts/ray_train/*/checkpoint_*"
 
 
 def labels_of(run: Path) -> list[dict[str, object]]:
@@ -28,15 +24,8 @@ def test_a_killed_driver_goes_on_and_ends_with_the_same_labels(
     itkm: Any, whole: Path, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken"
-    for moment, by in MOMENTS.items():
-        code, said = itkm.killed(broken, moment, by=by)
-        assert not (broken / "pseudo_labels.parquet").exists()
-        if by is signal.SIGTERM:
-            assert code == 143
-            assert said.endswith(
-                "interrupted; the same command continues from the last complete step\n"
-            )
-            assert "handler" not in said  # what a thread says that starts Ray anew after the end
+    itkm.killed(broken, MOMENT)
+    assert not (broken / "pseudo_labels.parquet").exists()
     output = itkm.ok(*itkm.run(broken))
 
     assert "reused" in output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ STAGES = ("round-001/train", "round-002/prompts", "round-002/train")
 def test_two_workers_end_where_one_does(
     itkm: Any, whole: Path, tmp_path: Path, facts: Callable[[Path, str], dict[str, Any]]
 ) -> None:
+    # The first features and labels come before any training.
     two = tmp_path / "two"
+    shutil.copytree(whole / "round-001", two / "round-001", ignore=shutil.ignore_patterns("train"))
+    shutil.copy(whole / "config.yaml", two)
     itkm.ok(*itkm.run(two, "compute.num_workers=2"))
     for step in STAGES:
         one_worker, two_workers = facts(whole, step), facts(two, step)

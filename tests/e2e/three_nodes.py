@@ -1,9 +1,10 @@
 """Run by test_nodes.py: a run on three simulated machines that loses one of them in each kind of step.
 
-    python three_nodes.py BASE CORPUS OUT OVERRIDE...
+    python three_nodes.py BASE CORPUS OUT '[COMMAND, ...]' '[COMMAND, ...]' OVERRIDE...
 
-A step that is to be cut off waits on the machine it began on until that machine is killed, so no loss hangs on luck.
-A machine is added after each, or there would be no room. The last line says in JSON what happened.
+Commands of `itkm`, each a list of its arguments, come before the run and after it. A step that is to be cut off waits
+on the machine it began on until that machine is killed, so no loss hangs on luck. A machine is added after each,
+or there would be no room. The last line says in JSON what happened.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from ray.cluster_utils import Cluster
 from rich.console import Console
 
 from pipelines import extract, steps, train
+from pipelines.cli import app
 from pipelines.config import load_config
 from pipelines.run import run_pipeline
 from pipelines.session import ray_session
@@ -29,6 +32,7 @@ from pipelines.storage import Place
 
 MEMORY = 100 * 2**20
 STEPS = ("extract", "label", "train")
+SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 class Marks:
@@ -78,6 +82,7 @@ class Machines:
         self.base, self.added = base, 0
         head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
         self.cluster = Cluster(True, head_node_args=head | self._own())
+        self.logs = Path(self.cluster.head_node.get_logs_dir_path())
         self.workers = [self.add() for _ in range(2)]
         self.cluster.wait_for_nodes()
 
@@ -102,8 +107,22 @@ class Machines:
         """The machines that have a copy of a shard."""
         return sorted(path.parts[-4] for path in self.base.glob("*/cache/*/part-*.arrow"))
 
+    def logs_with(self, names: Sequence[str]) -> list[str]:
+        """Ray's logs of all machines in which a variable's value is."""
+        values = [os.environ[name].encode() for name in names]
+        logs = [path for path in self.logs.rglob("*") if path.is_file()]
+        assert logs
+        return [str(path) for path in logs if any(value in path.read_bytes() for value in values)]
 
-def main(base: Path, corpus: str, out: Path, overrides: list[str]) -> None:
+
+def main(
+    base: Path,
+    corpus: str,
+    out: str,
+    before: list[list[str]],
+    after: list[list[str]],
+    overrides: list[str],
+) -> None:
     marks = Marks(base / "marks")
     marks.folder.mkdir(parents=True)
     cut_off(marks, Place.at(out) / "round-001" / "train")
@@ -111,22 +130,36 @@ def main(base: Path, corpus: str, out: Path, overrides: list[str]) -> None:
     os.environ["RAY_ADDRESS"] = machines.cluster.address
     config, lost = load_config("tiny", overrides), {}
     try:
+        commanded(before)
         # Ray starts machines in the main thread only, so the run is in another.
         with ray_session(Console()):
             assert ray.get_runtime_context().get_node_id() == machines.cluster.head_node.node_id
-            run = ThreadPoolExecutor(1).submit(run_pipeline, config, corpus, str(out), Console())
+            run = ThreadPoolExecutor(1).submit(run_pipeline, config, corpus, out, Console())
             for step in STEPS:
                 machines.lose(marks.machine(step, run))
                 lost[step] = time.time()
                 (marks.folder / f"{step}.lost").touch()
                 machines.workers.append(machines.add())
             run.result()
+        commanded(after)
+        said = {
+            "lost": lost,
+            "caches": machines.caches(),
+            "logs with secrets": machines.logs_with(SECRETS),
+        }
         machines.cluster.shutdown()
-        print(json.dumps({"lost": lost, "caches": machines.caches()}), flush=True)
+        print(json.dumps(said), flush=True)
     except BaseException:  # noqa: BLE001 - the last stop of this process
         traceback.print_exc()
         os._exit(1)  # the run's thread may wait for Ray for ever; Ray's processes end with this one
 
 
+def commanded(commands: list[list[str]]) -> None:
+    for arguments in commands:
+        print("$ itkm", *arguments, flush=True)
+        app(args=arguments, standalone_mode=False)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4:])
+    base, corpus, out, before, after, *overrides = sys.argv[1:]
+    main(Path(base), corpus, out, json.loads(before), json.loads(after), overrides)

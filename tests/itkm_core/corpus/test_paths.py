@@ -106,7 +106,7 @@ def test_an_address_with_a_secret_is_refused_and_not_repeated(uri: str) -> None:
 
 
 def test_a_connection_stays_patient_in_another_process() -> None:
-    """Its retries are seen only in what it does; `tests/pipelines/test_s3.py` has a store that says no."""
+    """Its retries are seen only in what it does; `tests/e2e/test_s3.py` has a store that says no."""
     filesystem, _ = resolve("s3://bucket/x?region=eu-west-1&endpoint_override=localhost:1")
     sent = pickle.dumps(filesystem)
     _, (options,) = fs.S3FileSystem.__reduce__(pickle.loads(sent))
