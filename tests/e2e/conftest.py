@@ -119,3 +119,15 @@ def facts() -> Callable[[Path, str], dict[str, object]]:
         return found
 
     return read
+
+
+@pytest.fixture(scope="session")
+def labels_of() -> Callable[[Path], list[dict[str, object]]]:
+    """labels_of(run) -> its pseudo-labels, a row an image."""
+    import pyarrow.parquet as pq
+
+    def read(run: Path) -> list[dict[str, object]]:
+        table = pq.read_table(run / "pseudo_labels.parquet")
+        return table.select(["sample_id", "scenario", "group", "label", "is_core"]).to_pylist()
+
+    return read

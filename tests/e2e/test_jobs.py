@@ -6,11 +6,10 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 import told
 from job_head import ROOT, Head, shown, started_head, until
@@ -29,15 +28,10 @@ def with_command(words: list[str], command: list[str]) -> list[str]:
     return [*words[: words.index("--") + 1], *command]
 
 
-def labels_of(run: Path) -> list[dict[str, object]]:
-    table = pq.read_table(run / "pseudo_labels.parquet")
-    return table.select(["sample_id", "scenario", "group", "label", "is_core"]).to_pylist()
-
-
 @pytest.mark.ray
 @pytest.mark.timeout(1800)
 def test_a_job_stopped_in_mid_round_goes_on_when_its_line_is_submitted_again(
-    head: Head, itkm: Any, whole: Path, tmp_path: Path
+    head: Head, itkm: Any, whole: Path, tmp_path: Path, labels_of: Callable[[Path], Any]
 ) -> None:
     # The first round is done: the same in a job as elsewhere.
     out = tmp_path / "run"

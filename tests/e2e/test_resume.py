@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 # The first checkpoint of Stage II. test_jobs.py ends a run by SIGTERM in a training of Stage III, test_nodes.py
@@ -13,15 +13,10 @@ import pytest
 MOMENT = "round-002/prompts/ray_train/*/checkpoint_*"
 
 
-def labels_of(run: Path) -> list[dict[str, object]]:
-    table = pq.read_table(run / "pseudo_labels.parquet")
-    return table.select(["sample_id", "scenario", "group", "label", "is_core"]).to_pylist()
-
-
 @pytest.mark.ray
 @pytest.mark.timeout(900)
 def test_a_killed_driver_goes_on_and_ends_with_the_same_labels(
-    itkm: Any, whole: Path, tmp_path: Path
+    itkm: Any, whole: Path, tmp_path: Path, labels_of: Callable[[Path], Any]
 ) -> None:
     broken = tmp_path / "broken"
     itkm.killed(broken, MOMENT)
