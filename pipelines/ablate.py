@@ -4,7 +4,7 @@
     OUT/ablation.{json,md,png,svg}     the table, made anew after every run
 
 A finished run is never run again, a broken one goes on where it was. Steps that come out of the same inputs in
-two rows, such as Stage I in rows that differ in Stage III, are computed by the first and copied by the second.
+two rows, such as Stage I in rows that differ in Stage III, are copied from a row that has them when another starts.
 """
 
 from __future__ import annotations

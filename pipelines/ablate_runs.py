@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from itkm_core.errors import ItkmError
+from pipelines.secrets import without_secrets
 from pipelines.storage import Place
 
 LOG_WIDTH = 160
@@ -57,9 +58,10 @@ def side_by_side(
             try:
                 work(job, log)
             except Exception as error:
-                log.print(f"error {error}", markup=False, soft_wrap=True)
+                log.print(f"error {_words(error)}", markup=False, soft_wrap=True)
                 if not isinstance(error, ItkmError):
-                    log.print(traceback.format_exc(), markup=False, soft_wrap=True)
+                    told = without_secrets(traceback.format_exc())
+                    log.print(told, markup=False, soft_wrap=True)
                 raise
 
     pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="itkm-run")
@@ -106,7 +108,8 @@ def log_console(place: Place) -> Iterator[Console]:
 
 def _words(error: Exception) -> str:
     """A user's error in its own words; of a fault also what it is."""
-    return str(error) if isinstance(error, ItkmError) else f"{type(error).__name__}: {error}"
+    words = str(error) if isinstance(error, ItkmError) else f"{type(error).__name__}: {error}"
+    return without_secrets(words)
 
 
 def _say(console: Console, line: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 
 from itkm_core.corpus.schema import Corpus
+from itkm_core.errors import StorageError
 from pipelines.config import RunConfig
 from pipelines.dag import Round
-from pipelines.runs import MANIFEST, Manifest, RunFolder
+from pipelines.runs import MANIFEST, RAY_TRAIN, Manifest, RunFolder
 from pipelines.step_inputs import step_inputs
 from pipelines.storage import Place
 
@@ -47,12 +49,23 @@ def adopt_steps(
 
 
 def _copy(source: Place, target: Place) -> None:
+    """Copy a step that is done, but not Ray Train's own folder, which only a step in the middle needs.
+
+    The one place that relies on a listing: the step has long been done, and S3 and GCS list what is there.
+    """
     source_fs, source_path = source.resolve()
     target_fs, target_path = target.resolve()
-    infos = source_fs.get_file_info(pafs.FileSelector(source_path, recursive=True))
-    names = [info.path for info in infos if info.type == pafs.FileType.File]
-    for name in sorted(names, key=lambda name: name == f"{source_path}/{MANIFEST}"):
-        path = target_path + name.removeprefix(source_path)
-        if target.is_local:  # an object store has no folders
-            target_fs.create_dir(path.rpartition("/")[0], recursive=True)
-        pafs.copy_files(name, path, source_filesystem=source_fs, destination_filesystem=target_fs)
+    for name in source.files():
+        inner = name.removeprefix(f"{source_path}/")
+        if inner == MANIFEST or inner.startswith(f"{RAY_TRAIN}/"):
+            continue
+        path = f"{target_path}/{inner}"
+        try:
+            if target.is_local:  # an object store has no folders
+                target_fs.create_dir(path.rpartition("/")[0], recursive=True)
+            pafs.copy_files(
+                name, path, source_filesystem=source_fs, destination_filesystem=target_fs
+            )
+        except (OSError, pa.ArrowException) as error:
+            raise StorageError(f"cannot copy {source}/{inner} to {target}: {error}") from error
+    (target / MANIFEST).write_bytes((source / MANIFEST).read_bytes())

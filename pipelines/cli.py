@@ -296,6 +296,8 @@ def ablate(
     if waiting:
         with ray_session(console):
             run_study(study, console, at_once=at_once)
+            if study.failures:  # raises, as steps of a failed run may still wait for Ray
+                report(study, console, plot=plot)
     report(study, console, plot=plot)
 
 
@@ -349,14 +351,18 @@ def main(argv: list[str] | None = None) -> None:
             sys.stderr.write(without_secrets(traceback.format_exc()))
             errors.print("[red]fault[/] this is not a mistake of yours; please report the above")
             code = 1
-    if code == 130:  # also what typer makes of Ctrl-C, without a word
-        errors.print(INTERRUPTED)
+    interrupted = code == 130  # also what typer makes of Ctrl-C, without a word
+    if interrupted:
         code = interrupted_code()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if code:
-        # Steps wait for Ray in threads that cannot be stopped and must not hold up the exit.
-        os._exit(int(code))
+    try:
+        if interrupted:
+            errors.print(INTERRUPTED)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:  # whoever read what is printed may be gone, and a signal may come again
+        if code:
+            # Steps wait for Ray in threads that cannot be stopped and must not hold up the exit.
+            os._exit(int(code))
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ def _run_step(
     inputs: dict[str, str],
 ) -> Manifest:
     started = time.time()
+    context.run.begin(step.name, inputs)
     digest, facts = run_body(context, rounds, number, step)
     return context.run.finish(
         step.name,

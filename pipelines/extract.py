@@ -93,6 +93,14 @@ class Extractor:
         which files, and a fault, after which no others."""
         if self.fault:
             return self._row(0, [])
+        try:
+            return self._row(block.num_rows, self._written(block))
+        except ItkmError as error:  # raised here, it would come out as one of Ray Data's
+            self.fault = str(error)
+            return self._row(0, [])
+
+    def _written(self, block: pa.Table) -> list[str]:
+        """Encode a block and write its features. Returns the files, below `out`."""
         features = np.concatenate(list(self.encode(block)))
         table = pa.table(
             {
@@ -108,7 +116,7 @@ class Extractor:
             name = f"from-{rows['sample_id'][0].as_py():012d}.parquet"
             files.append(f"{part_folder(**key)}/{name}")
             (self.out / files[-1]).write_table(rows)
-        return self._row(block.num_rows, files)
+        return files
 
     def _row(self, images: int, files: list[str]) -> pa.Table:
         return pa.table(

@@ -72,6 +72,7 @@ class Labeller:
             previous=None,
             options=options,
             without_camera=self.context.config.without_camera,
+            telemetry=self.context.telemetry,
         )
 
     def resources(self, task: GroupTask, known: int = 0) -> dict[str, float]:
@@ -238,7 +239,7 @@ def sweep_group(task: GroupTask, values: tuple[float, ...]) -> dict[str, Any]:
 
     ids, _, compared = group_features(task)
     where = name_of(task.scenario, task.group)
-    workers = group_workers(f"sweep[{where}]", len(ids))
+    workers = group_workers(f"sweep[{where}]", len(ids), task.telemetry)
     found = sweep(compared, eps_values=values, sample_ids=ids, workers=workers, **task.options)
     return swept(found, where=where)
 

@@ -1,12 +1,14 @@
 """The run folder: what was asked, what each step did, and what may be skipped.
 
     config.yaml                       the resolved configuration and the corpus it is for
+    round-NNN/<step>/inputs.json      inputs' digests of a step in the middle
     round-NNN/<step>/manifest.json    inputs' digests, output digest, seconds, facts; written last
     round-NNN/<step>/...              what the step made
     metrics.jsonl                     one line per finished step, made anew from the manifests
 
 A step whose manifest is there and whose input digests are what they would be now is not run again.
-That is the whole of resume: a step that died left no manifest, and starts over in an empty folder.
+That is the whole of resume: a step that died left no manifest and starts over, a training from its last
+checkpoint if its inputs are the same.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from itkm_core.errors import ConfigError, StorageError
 from pipelines.storage import Place
 
 MANIFEST = "manifest.json"
+INPUTS = "inputs.json"
+RAY_TRAIN = "ray_train"  # folder of Ray Train's own bookkeeping and mid-stage checkpoints in a step
 
 
 def digest_of(value: Any) -> str:
@@ -57,6 +61,16 @@ class RunFolder:
         """The manifest of step `name` if it was made from exactly these inputs, else None."""
         manifest = self.read(name)
         return manifest if manifest is not None and manifest.inputs == dict(inputs) else None
+
+    def begin(self, name: str, inputs: Mapping[str, str]) -> None:
+        """Make the folder of step `name` ready: as it is where the step was begun with these inputs, else empty.
+
+        What a training of other labels has left must not be gone on from.
+        """
+        path = self.step(name) / INPUTS
+        if not path.exists() or path.read_json() != dict(inputs):
+            self.step(name).clear()
+            path.write_json(dict(inputs))
 
     def read(self, name: str) -> Manifest | None:
         path = self.step(name) / MANIFEST

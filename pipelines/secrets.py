@@ -18,9 +18,9 @@ ENVIRONMENT = (
 """Variables whose values are never shown."""
 
 # A secret with a slash in it is often typed as it is. A number after the colon is a port.
-_PASSWORD = re.compile(r"(?<=://)[^\s/@:'\"]+:(?!\d{1,5}(?:[/\s'\"]|$))[^\s@'\"]+@")
+_PASSWORD = re.compile(r"(?<=://)[^\s/@:'\"]*:(?!\d{1,5}(?:[/\s'\"]|$))[^\s@'\"]+@")
 _NAMED = re.compile(
-    r"(?i)([\w.-]*(?:secret|passw|credential|signature|auth_token|session_token|access_?key|account_?key)"
+    r"(?i)([\w.-]*(?:secret|passw|credential|signature|auth_token|security-token|session_token|access_?key|account_?key)"
     r"[\w.-]*['\"]?\s?[=:]\s?['\"]?)[^\s&,;'\"]+"
 )
 _HEADER = re.compile(r"(?i)\b(bearer )[\w.~+/=-]{8,}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import ray
 from rich.console import Console
@@ -68,10 +70,21 @@ def ray_session(console: Console) -> Iterator[None]:
             highlight=False,
             soft_wrap=True,
         )
-    yield
+    try:
+        yield
+    except BaseException:
+        if not address:
+            _forget_spilled(context.address_info["session_dir"])
+        raise
     # Not after an exception: threads may still wait for Ray then. They cannot be stopped, and Ray crashes or starts
     # anew (another local one, or another connection) when it is shut down under them.
     ray.shutdown()
+
+
+def _forget_spilled(session: str) -> None:
+    """Delete what a local Ray has spilled, pictures among it: the end of its processes leaves it."""
+    for folder in Path(session).glob("ray_spilled_objects*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _object_store_bytes() -> int:

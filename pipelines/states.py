@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from itkm_core.errors import TrainingError
+from itkm_core.errors import StorageError
 
 
 def read_state(data: bytes, name: str) -> Any:
@@ -14,7 +14,7 @@ def read_state(data: bytes, name: str) -> Any:
     name: the file, for the error.
 
     Raises:
-        TrainingError: the file is damaged, or holds anything but tensors and plain values.
+        StorageError: the file is damaged, or holds anything but tensors and plain values.
     """
     import torch
 
@@ -22,7 +22,8 @@ def read_state(data: bytes, name: str) -> Any:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # hostile bytes surface as any of a dozen types
         said = " ".join(str(error).split())[:200]
-        raise TrainingError(
+        # No TrainingError: all workers would come to that at the same step, this may be one machine's disk.
+        raise StorageError(
             f"{name} is damaged, or holds more than tensors and plain values, and was not read ({said}): delete the "
             "step's folder to do it again"
         ) from error

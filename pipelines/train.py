@@ -12,15 +12,12 @@ from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import ItkmError, TrainingError
 from pipelines.config import RunConfig
 from pipelines.encoders import WEIGHTS, EncoderSource
-from pipelines.runs import digest_of
+from pipelines.runs import RAY_TRAIN, digest_of
 from pipelines.shares import places, usable, whole
 from pipelines.storage import Place
 from pipelines.telemetry import Telemetry
 from pipelines.train_worker import CHECKPOINT, TrainTask, train_loop
 from pipelines.workers import FACTS, FAULT, STATE, Loop, WorkerTask
-
-# Ray Train keeps its own bookkeeping and mid-stage checkpoints in this folder of the step.
-_GROUP = "ray_train"
 
 
 def train_round(
@@ -84,7 +81,7 @@ def run_workers(loop: Loop, task: WorkerTask, *, last_good: str) -> dict[str, An
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     workers, per_worker, threads = plan_workers(config, resources, machines)
     use_gpu = per_worker.get("GPU", 0) > 0
-    filesystem, folder = (out / _GROUP).resolve()
+    filesystem, folder = (out / RAY_TRAIN).resolve()
     trainer = TorchTrainer(
         loop,
         train_loop_config={"task": replace(task, threads=threads, asked=time.time())},
@@ -148,5 +145,5 @@ def _explain(error: Exception, out: Place, last_good: str) -> ItkmError:
 
 
 def _last_good(out: Place) -> str:
-    states = (out / _GROUP).files(f"/{STATE}")
+    states = (out / RAY_TRAIN).files(f"/{STATE}")
     return f"The last good checkpoint is {os.path.dirname(states[-1])}." if states else ""

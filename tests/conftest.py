@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)  # before the plugin looks for the marks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(str(item.path.parent)))
+        folder = item.path.parent.relative_to(config.rootpath)
+        item.add_marker(pytest.mark.xdist_group(folder.as_posix()))

@@ -70,8 +70,9 @@ def refuse_secrets(path: str | os.PathLike[str]) -> None:
     if not mark:
         return
     owner, at, place = rest.rpartition("@")
+    keyed = at and scheme == "s3" and "/" not in owner
     # Azure names a container, and Google `anonymous`, in front of the @; S3 has keys there.
-    found = "a password" if ":" in owner else "an access key" if at and scheme == "s3" else ""
+    found = "a password" if ":" in owner else "an access key" if keyed else ""
     for option in query.split("&"):
         name = unquote(option.partition("=")[0])
         if _SECRET.search(name):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from itkm_core.errors import ConfigError, StorageError
-from pipelines.runs import digest_of, open_run, read_run
+from pipelines.runs import RunFolder, digest_of, open_run, read_run
 from pipelines.storage import Place
 
 
@@ -69,3 +69,16 @@ def test_a_write_leaves_no_temporary_file(tmp_path: Path) -> None:
 def test_digests_do_not_depend_on_the_order_of_keys() -> None:
     assert digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
     assert digest_of({"a": 1}) != digest_of({"a": 2})
+
+
+def test_a_step_goes_on_only_from_what_its_own_inputs_have_left(tmp_path: Path) -> None:
+    run = RunFolder(Place.at(tmp_path))
+    left = run.step("round-001/train") / "ray_train" / "checkpoint"
+    left.write_bytes(b"of a version that did not say from what")
+    run.begin("round-001/train", {"labels": "a"})
+    assert not left.exists()
+    left.write_bytes(b"of these labels")
+    run.begin("round-001/train", {"labels": "a"})
+    assert left.exists()
+    run.begin("round-001/train", {"labels": "b"})
+    assert not left.exists()
