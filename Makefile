@@ -26,7 +26,7 @@ types: $(READY)
 
 # Two processes, as tests that start Ray wait for it half of their time.
 unit: $(READY)
-	$(BIN)/python -m pytest -m "not gpu" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not gpu" -n 2 --no-loadscope-reorder
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
