@@ -63,7 +63,9 @@ def test_sigterm_says_how_to_go_on_and_exits_with_143() -> None:
     assert said.strip() == "interrupted; the same command continues from the last complete step"
 
 
-def test_a_session_with_ray_leaves_sigterm_to_the_command_and_then_ray_alone(monkeypatch) -> None:
+def test_a_session_with_ray_leaves_sigterm_to_the_command_and_then_ray_alone(
+    monkeypatch, tmp_path
+) -> None:
     from io import StringIO
     from types import SimpleNamespace
 
@@ -73,8 +75,10 @@ def test_a_session_with_ray_leaves_sigterm_to_the_command_and_then_ray_alone(mon
 
     def init(**_: object) -> SimpleNamespace:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ray sets a handler of its own
-        return SimpleNamespace(dashboard_url="")
+        return SimpleNamespace(dashboard_url="", address_info={"session_dir": str(tmp_path)})
 
+    spilled = tmp_path / "ray_spilled_objects_node"
+    spilled.mkdir()
     before = signal.getsignal(signal.SIGTERM)
     shut_down: list[str] = []
     monkeypatch.setattr(signals, "_terminated", threading.Event())
@@ -85,9 +89,11 @@ def test_a_session_with_ray_leaves_sigterm_to_the_command_and_then_ray_alone(mon
             signal.raise_signal(signal.SIGTERM)
         assert signals.interrupted_code() == 143
         assert shut_down == ["now"]  # the block went on to its end
+        assert spilled.exists()  # Ray's own shutdown is there for it
         with pytest.raises(KeyboardInterrupt), session.ray_session(Console(file=StringIO())):
             signal.raise_signal(signal.SIGTERM)
         assert shut_down == ["now"]  # threads may still wait for Ray
+        assert not spilled.exists()
     finally:
         signal.signal(signal.SIGTERM, before)
 
