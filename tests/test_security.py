@@ -171,6 +171,8 @@ SECRET = "wJalrXUtnFEMI/K7MDENG"
         (f"AWS_SECRET_ACCESS_KEY={SECRET} is set", "AWS_SECRET_ACCESS_KEY=*** is set"),
         (f"{{'RAY_AUTH_TOKEN': '{SECRET}'}}", "{'RAY_AUTH_TOKEN': '***'}"),
         (f"authorization: Bearer {SECRET}", "authorization: Bearer ***"),
+        (f"redis://:{SECRET}@host:6379/0", "redis://***@host:6379/0"),
+        (f"X-Amz-Security-Token={SECRET}&x=1", "X-Amz-Security-Token=***&x=1"),
         ("http://127.0.0.1:8265/a@b and s3://bucket/a?region=x", None),
         ("label[uvi/0]: 3 tokens, key 7, /data/runs/mine@2", None),
         ("ray start --address=10.0.0.1:6379 or gs://anonymous@bucket", None),

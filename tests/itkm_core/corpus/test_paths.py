@@ -66,6 +66,7 @@ def test_bytes_are_written_whole_and_read_back(tmp_path: Path) -> None:
         ("s3://bucket/runs/?region=eu-west-1", "bucket/runs"),
         ("s3://bucket?region=eu-west-1&endpoint_override=localhost:1&scheme=http", "bucket"),
         ("gs://anonymous@bucket/a%20b", "bucket/a b"),
+        ("s3://bucket/runs@2/a?region=eu-west-1", "bucket/runs@2/a"),
     ],
 )
 def test_a_bucket_and_its_folder_are_found_beside_the_options(
