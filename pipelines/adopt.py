@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from itkm_core.corpus.object_store import patiently
 from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import StorageError
 from pipelines.config import RunConfig
@@ -63,9 +65,7 @@ def _copy(source: Place, target: Place) -> None:
         try:
             if target.is_local:  # an object store has no folders
                 target_fs.create_dir(path.rpartition("/")[0], recursive=True)
-            pafs.copy_files(
-                name, path, source_filesystem=source_fs, destination_filesystem=target_fs
-            )
+            patiently(partial(pafs.copy_files, name, path, source_fs, target_fs))
         except (OSError, pa.ArrowException) as error:
             raise StorageError(f"cannot copy {source}/{inner} to {target}: {error}") from error
     (target / MANIFEST).write_bytes((source / MANIFEST).read_bytes())

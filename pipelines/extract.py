@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import reduce
+from functools import partial, reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from itkm_core.corpus.images import decode_image
+from itkm_core.corpus.object_store import patiently
 from itkm_core.corpus.paths import resolve
 from itkm_core.corpus.sampling import slice_bounds
 from itkm_core.corpus.schema import Corpus
@@ -259,12 +260,13 @@ def read_shards(
     batch: pa.Table, splits: tuple[str, ...], num_bytes: int, scenarios: tuple[str, ...]
 ) -> Iterator[pa.Table]:
     """Images of the wanted parts in blocks of about `num_bytes`, so that no worker holds a whole shard."""
+    columns = ["sample_id", "image", *_PARTS]
     for shard in batch["shard"].to_pylist():
         fs, path = resolve(shard)
         with fs.open_input_file(path) as source:
             file = pq.ParquetFile(source)
             for number in range(file.num_row_groups):
-                rows = file.read_row_group(number, columns=["sample_id", "image", *_PARTS])
+                rows = patiently(partial(file.read_row_group, number, columns=columns))
                 wanted = pc.is_in(rows["split"], pa.array(splits))
                 rows = rows.filter(pc.and_(wanted, pc.is_in(rows["scenario"], pa.array(scenarios))))
                 parts = max(1, rows.nbytes // num_bytes)

@@ -17,6 +17,7 @@ from pyarrow import fs
 
 from itkm_core.corpus.digest import DIGEST_BYTES, image_digest
 from itkm_core.corpus.images import BadImage, ImageLimits, inspect_image
+from itkm_core.corpus.object_store import patiently
 from itkm_core.corpus.paths import resolve
 from itkm_core.corpus.writer import ACCEPTED_SCHEMA, write_shard
 
@@ -190,11 +191,15 @@ def _pictures(rows: pa.Table, roots: list[str], limits: ImageLimits) -> Iterator
 def _read(filesystem: fs.FileSystem, path: str, size: int, limits: ImageLimits) -> bytes | BadImage:
     if size < 0:
         return BadImage("missing")
-    try:
+
+    def read() -> bytes | BadImage:
         with filesystem.open_input_file(path) as file:
             if file.size() > limits.max_bytes:
                 return BadImage("too_many_bytes")
             return bytes(file.read())
+
+    try:
+        return patiently(read)
     except FileNotFoundError:
         return BadImage("missing")
     except OSError as error:

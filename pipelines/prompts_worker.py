@@ -6,7 +6,6 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,7 +18,7 @@ from pipelines.states import read_state
 from pipelines.storage import Place
 from pipelines.texts import MovedTexts, block_name
 from pipelines.train_worker import group_indices
-from pipelines.workers import FACTS, STATE, Progress, WorkerTask, ends_on_fault, saved
+from pipelines.workers import FACTS, STATE, Progress, WorkerTask, ends_on_fault, opened, saved
 
 if TYPE_CHECKING:
     from itkm_core.learning.prompts import StageTwo
@@ -185,8 +184,8 @@ def resume_step(stage: StageTwo, checkpoint: Any) -> int:
     """The step to go on from: after the last mid-stage checkpoint, if there is one."""
     if checkpoint is None:
         return 0
-    with checkpoint.as_directory() as folder:
-        state = read_state((Path(folder) / PROMPTS).read_bytes(), f"{checkpoint.path}/{PROMPTS}")
-        done = json.loads((Path(folder) / STATE).read_text())["step"]
+    with opened(checkpoint) as folder:
+        state = read_state((folder / PROMPTS).read_bytes(), f"{checkpoint.path}/{PROMPTS}")
+        done = json.loads((folder / STATE).read_text())["step"]
     stage.load_state_dict(state)
     return int(done)

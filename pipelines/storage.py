@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from itkm_core.corpus.paths import is_local, join, parent, refuse_secrets, resolve
+from itkm_core.corpus.object_store import patiently
+from itkm_core.corpus.paths import is_local, join, parent, read_bytes, refuse_secrets, resolve
 from itkm_core.errors import StorageError
 
 
@@ -108,10 +109,8 @@ class Place:
             fs.delete_file(path)
 
     def read_bytes(self) -> bytes:
-        fs, path = self.resolve()
         try:
-            with fs.open_input_stream(path) as stream:
-                return bytes(stream.read())
+            return read_bytes(self.uri)
         except (OSError, pa.ArrowException) as error:
             raise StorageError(f"cannot read {self.uri}: {error}") from error
 
@@ -186,7 +185,8 @@ class Place:
 
     def read_table(self, **options: Any) -> pa.Table:
         fs, path = self.resolve()
-        return pq.read_table(path, filesystem=fs, **options)
+        table: pa.Table = patiently(lambda: pq.read_table(path, filesystem=fs, **options))
+        return table
 
     def write_table(self, table: pa.Table) -> None:
         sink = pa.BufferOutputStream()

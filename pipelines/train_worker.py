@@ -6,7 +6,6 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,7 +19,7 @@ from pipelines.label import read_centroids, read_labels
 from pipelines.states import read_state
 from pipelines.storage import Place
 from pipelines.texts import read_texts
-from pipelines.workers import FACTS, STATE, Progress, WorkerTask, ends_on_fault, saved
+from pipelines.workers import FACTS, STATE, Progress, WorkerTask, ends_on_fault, opened, saved
 
 if TYPE_CHECKING:
     from itkm_core.learning.homogeneous import StageOne
@@ -185,10 +184,10 @@ def resume_step(stage: StageOne, checkpoint: Any) -> int:
 
     if checkpoint is None:
         return 0
-    with checkpoint.as_directory() as folder:
-        state = read_state((Path(folder) / TRAINING).read_bytes(), f"{checkpoint.path}/{TRAINING}")
-        weights = load_file(Path(folder) / WEIGHTS)
-        done = json.loads((Path(folder) / STATE).read_text())["step"]
+    with opened(checkpoint) as folder:
+        state = read_state((folder / TRAINING).read_bytes(), f"{checkpoint.path}/{TRAINING}")
+        weights = load_file(folder / WEIGHTS)
+        done = json.loads((folder / STATE).read_text())["step"]
     stage.encoder.load_state_dict({name: value.to(stage.device) for name, value in weights.items()})
     stage.load_state_dict(state)
     return int(done)

@@ -6,13 +6,15 @@ import functools
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from itkm_core.corpus.object_store import patiently
 from itkm_core.errors import DivergedError, TrainingError
 from pipelines.config import RunConfig
 from pipelines.peaks import peak_memory
@@ -104,6 +106,13 @@ class saved:
     def __exit__(self, *_: object) -> None:
         if self.folder is not None:
             self.folder.cleanup()
+
+
+@contextmanager
+def opened(checkpoint: Any) -> Iterator[Path]:
+    """The files of a mid-stage checkpoint in a local folder, which the workers of a node share."""
+    with ExitStack() as stack:
+        yield Path(patiently(lambda: stack.enter_context(checkpoint.as_directory())))
 
 
 class Progress:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pyarrow import fs
 
@@ -13,6 +15,11 @@ minute ends no run; one that is gone is an error after about that. [ours]"""
 
 CONNECT_SECONDS, REQUEST_SECONDS = 10.0, 30.0
 """Without an answer, and without a byte. The SDK's own 1 s and 3 s cut off a store that is only busy. [ours]"""
+
+
+_REFUSED_LENGTHILY = "flush response stream"
+
+T = TypeVar("T")
 
 
 class _PatientS3(fs.S3FileSystem):
@@ -44,6 +51,25 @@ def connect(root: str) -> fs.FileSystem:
             "allow_delayed_open": True,  # a file of a few MB is one request instead of three
         }
     )
+
+
+def patiently(read: Callable[[], T]) -> T:
+    """What `read()` returns; it is called again when a busy store refused a read of fewer bytes than it said so in.
+
+    AWS's SDK has room for as many bytes as were asked for, and it takes a refusal (503 SlowDown, some 300 bytes)
+    that does not fit for a fault of its own, which it does not retry. Ray Data does the same for what it reads.
+
+    Raises:
+        OSError: as `read`.
+    """
+    for attempt in range(MAX_ATTEMPTS - 1):
+        try:
+            return read()
+        except OSError as error:
+            if _REFUSED_LENGTHILY not in str(error):
+                raise
+            time.sleep(min(20.0, 0.05 * 2**attempt))
+    return read()
 
 
 def _patient(options: dict[str, Any]) -> _PatientS3:

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 from pyarrow import fs
 
-from itkm_core.corpus.object_store import connect
+from itkm_core.corpus.object_store import connect, patiently
 from itkm_core.errors import StorageError
 
 _BUCKETS = ("s3", "gs", "gcs")  # whose paths are bucket/key
@@ -112,8 +112,12 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         OSError: it cannot be read.
     """
     filesystem, inner = resolve(path)
-    with filesystem.open_input_stream(inner, compression=None) as stream:
-        return bytes(stream.read())
+
+    def read() -> bytes:
+        with filesystem.open_input_stream(inner, compression=None) as stream:
+            return bytes(stream.read())
+
+    return patiently(read)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from itkm_core.corpus.object_store import patiently
 from itkm_core.corpus.paths import exists, is_local, join, read_bytes, resolve
 from itkm_core.corpus.record import check_record
 from itkm_core.errors import CorpusError, StorageError
@@ -179,7 +180,11 @@ class Corpus:
     def _read(self, relative: str, columns: list[str]) -> pa.Table:
         filesystem, path = resolve(join(self.root, relative))
         try:
-            return pq.read_table(path, columns=columns, filesystem=filesystem, partitioning=None)
+            return patiently(
+                lambda: pq.read_table(
+                    path, columns=columns, filesystem=filesystem, partitioning=None
+                )
+            )
         except (OSError, pa.ArrowException) as error:
             hint = "" if exists(join(self.root, relative)) else " (it is not there)"
             raise CorpusError(

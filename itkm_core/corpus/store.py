@@ -12,12 +12,14 @@ import os
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from itkm_core.corpus.locks import exclusive
+from itkm_core.corpus.object_store import patiently
 from itkm_core.corpus.paths import resolve
 from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import CorpusError, StorageError
@@ -130,7 +132,7 @@ class CorpusStore:
             with filesystem.open_input_file(source) as stream:
                 reader = pq.ParquetFile(stream)
                 for group in range(reader.num_row_groups):
-                    table = reader.read_row_group(group, columns=_CACHE_SCHEMA.names)
+                    table = patiently(partial(reader.read_row_group, group, _CACHE_SCHEMA.names))
                     num_rows += table.num_rows
                     yield table.select(_CACHE_SCHEMA.names).cast(_CACHE_SCHEMA)
         except (pa.ArrowException, KeyError, OSError) as error:
