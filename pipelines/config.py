@@ -142,7 +142,7 @@ class ComputeConfig(Section):
         default=1.0, gt=0, le=1
     )  # of the CPUs and GPUs, for runs side by side
     extract_batch: int = Field(default=128, ge=1)
-    checkpoint_every: int = Field(default=200, ge=1)  # steps
+    checkpoint_every: int = Field(default=100, ge=1)  # steps: half a round of the large recipes
     max_failures: int = Field(default=2, ge=0)  # worker losses survived in one round's training
 
 

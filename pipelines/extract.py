@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,11 +23,12 @@ from itkm_core.corpus.paths import resolve
 from itkm_core.corpus.sampling import slice_bounds
 from itkm_core.corpus.schema import Corpus
 from itkm_core.corpus.transforms import to_tensor
-from itkm_core.errors import ItkmError, ModelError
+from itkm_core.errors import CorpusError, ItkmError, ModelError
+from pipelines.causes import users_error
 from pipelines.config import RunConfig
 from pipelines.encoders import EncoderSource, autocast
 from pipelines.features import part_folder, write_files
-from pipelines.shares import places, usable
+from pipelines.shares import places, usable, whole
 from pipelines.storage import Place
 from pipelines.telemetry import Meter, Telemetry
 
@@ -180,6 +182,7 @@ def extract(
 
     Raises:
         ModelError: an encoder cannot be made where it is needed.
+        CorpusError: a shard cannot be read where it is needed.
     """
     import ray
     import ray.data
@@ -196,35 +199,35 @@ def extract(
     started = time.time()
     dataset = ray.data.from_arrow(shards)
     dataset.set_name(name)
-    blocks = (
-        dataset.map_batches(
-            read_shards,
-            fn_args=(tuple(splits), context.target_max_block_size, corpus.scenarios),
-            batch_size=1,
-            batch_format="pyarrow",
-            num_cpus=READ_CPU,
-        )
-        .map_batches(
-            Extractor,
-            fn_constructor_args=(
-                source,
-                corpus.scenarios,
-                config,
-                plan["threads"],
-                telemetry,
-                out.clear(),
-            ),
-            batch_size=None,
-            batch_format="pyarrow",
-            zero_copy_batch=True,
-            compute=ray.data.ActorPoolStrategy(
-                size=plan["actors"], max_tasks_in_flight_per_actor=IN_FLIGHT
-            ),
-            num_cpus=plan["num_cpus"],
-            num_gpus=plan["num_gpus"],
-        )
-        .take_all()
+    encoded = dataset.map_batches(
+        read_shards,
+        fn_args=(tuple(splits), context.target_max_block_size, corpus.scenarios),
+        batch_size=1,
+        batch_format="pyarrow",
+        num_cpus=READ_CPU,
+    ).map_batches(
+        Extractor,
+        fn_constructor_args=(
+            source,
+            corpus.scenarios,
+            config,
+            plan["threads"],
+            telemetry,
+            out.clear(),
+        ),
+        batch_size=None,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        compute=ray.data.ActorPoolStrategy(
+            size=plan["actors"], max_tasks_in_flight_per_actor=IN_FLIGHT
+        ),
+        num_cpus=plan["num_cpus"],
+        num_gpus=plan["num_gpus"],
     )
+    try:
+        blocks = encoded.take_all()
+    except Exception as error:  # noqa: BLE001 - Ray Data has several, by what it was doing
+        raise users_error(error) or error from None
     for block in blocks:
         if block["fault"]:
             raise ModelError(block["fault"])
@@ -252,7 +255,7 @@ def speed(blocks: Sequence[Mapping[str, Any]], asked: float) -> dict[str, float]
 
 def block_bytes(corpus: Corpus, encoders: int) -> int:
     """Bytes of images an encoder gets at a time."""
-    sizes = [fs.get_file_info(path).size for fs, path in map(resolve, corpus.shard_paths())]
+    sizes = [fs.get_file_info(path).size or 0 for fs, path in map(resolve, corpus.shard_paths())]
     return min(MAX_BLOCK_BYTES, max(MIN_BLOCK_BYTES, sum(sizes) // (encoders * BLOCKS_PER_ENCODER)))
 
 
@@ -262,33 +265,45 @@ def read_shards(
     """Images of the wanted parts in blocks of about `num_bytes`, so that no worker holds a whole shard."""
     columns = ["sample_id", "image", *_PARTS]
     for shard in batch["shard"].to_pylist():
-        fs, path = resolve(shard)
+        for rows in _row_groups(shard, columns):
+            wanted = pc.is_in(rows["split"], pa.array(splits))
+            rows = rows.filter(pc.and_(wanted, pc.is_in(rows["scenario"], pa.array(scenarios))))
+            parts = max(1, rows.nbytes // num_bytes)
+            bounds = slice_bounds(len(rows), parts)
+            yield from (rows.slice(a, b - a) for a, b in pairwise(bounds) if b > a)
+
+
+def _row_groups(shard: str, columns: list[str]) -> Iterator[pa.Table]:
+    fs, path = resolve(shard)
+    try:
         with fs.open_input_file(path) as source:
             file = pq.ParquetFile(source)
             for number in range(file.num_row_groups):
-                rows = patiently(partial(file.read_row_group, number, columns=columns))
-                wanted = pc.is_in(rows["split"], pa.array(splits))
-                rows = rows.filter(pc.and_(wanted, pc.is_in(rows["scenario"], pa.array(scenarios))))
-                parts = max(1, rows.nbytes // num_bytes)
-                bounds = slice_bounds(len(rows), parts)
-                yield from (rows.slice(a, b - a) for a, b in pairwise(bounds) if b > a)
+                yield patiently(partial(file.read_row_group, number, columns=columns))
+    except (OSError, pa.ArrowException) as error:
+        raise CorpusError(
+            f"cannot read the shard {shard} of the corpus on the node {platform.node()}: {error}; every node has to "
+            "see the corpus under its path (itkm doctor looks). If the shard is damaged or gone, ingest again"
+        ) from error
 
 
 def plan_extractors(
     config: RunConfig, resources: Mapping[str, float], machines: Sequence[Mapping[str, float]]
 ) -> dict[str, Any]:
-    """How many encoders, and what each asks of Ray: a GPU each where there are any, else a CPU's share.
+    """How many encoders, and what each asks of Ray: a GPU each where there are any, and its share of the CPUs.
 
-    An encoder is on one of the `machines`, so it gets no more threads than leave all of them a place.
+    With a GPU the threads decode pictures for it, else they encode as well. An encoder is on one of the `machines`,
+    so it gets no more threads than leave all of them a place.
     """
     cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
     share = config.compute.gpus_per_worker
     num_gpus = (1.0 if gpus else 0.0) if share is None else share
     if num_gpus:
-        actors = config.compute.num_extractors or max(1, int(gpus / num_gpus))
-        return {"actors": actors, "threads": 1, "num_cpus": ENCODER_CPU, "num_gpus": num_gpus}
-    actors = min(config.compute.num_extractors or cpus, cpus)
+        actors = config.compute.num_extractors or max(1, whole(gpus, num_gpus))
+    else:
+        actors = min(config.compute.num_extractors or cpus, cpus)
     threads = max(1, cpus // actors)
-    while threads > 1 and places(machines, threads, 0) < actors:
+    while threads > 1 and places(machines, threads, num_gpus) < actors:
         threads -= 1
-    return {"actors": actors, "threads": threads, "num_cpus": threads * ENCODER_CPU, "num_gpus": 0}
+    num_cpus = min(threads, cpus / actors) * ENCODER_CPU
+    return {"actors": actors, "threads": threads, "num_cpus": num_cpus, "num_gpus": num_gpus}

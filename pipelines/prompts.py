@@ -27,7 +27,8 @@ def train_prompts(
     features: of the frozen CLIP. A stage cut off in the middle goes on from its last checkpoint.
 
     Raises:
-        TrainingError: a loss that is not finite, or workers lost more often than `max_failures`.
+        TrainingError: a loss that is not finite, or another error of a user's.
+        ray.train.TrainingFailedError: a fault in a worker, or workers lost more often than `max_failures`.
     """
     task = PromptsTask(
         config=config,

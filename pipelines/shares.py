@@ -54,7 +54,7 @@ def runs_at_once(
     return max(1, min(fitting, most, runs))
 
 
-def places(machines: Sequence[Mapping[str, float]], cpus: int, gpus: float) -> int:
+def places(machines: Sequence[Mapping[str, float]], cpus: float, gpus: float) -> int:
     """Workers of so many CPUs and GPUs that fit the machines, each on one of them."""
     fitting = 0
     for machine in machines:

@@ -15,7 +15,7 @@ import ray
 from ray.exceptions import RayTaskError
 
 from itkm_core.corpus.schema import Corpus
-from itkm_core.errors import ItkmError
+from pipelines.causes import users_error
 from pipelines.config import RunConfig
 from pipelines.dag import Kind, Round, Stage, Step
 from pipelines.encoders import EncoderSource
@@ -263,9 +263,7 @@ def remote(
     try:
         return ray.get(task.remote(function, step.title, telemetry or Telemetry(), *args))
     except RayTaskError as error:
-        if isinstance(error.cause, ItkmError):
-            raise error.cause from None
-        raise
+        raise users_error(error) or error from None
 
 
 _BODIES: dict[Kind, Callable[[RunContext, Sequence[Round], int, Step], Outcome]] = {

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from itkm_core.corpus.schema import Corpus
-from itkm_core.errors import ItkmError, TrainingError
+from itkm_core.errors import TrainingError
+from pipelines.causes import users_error
 from pipelines.config import RunConfig
 from pipelines.encoders import WEIGHTS, EncoderSource
 from pipelines.runs import RAY_TRAIN, digest_of
@@ -42,7 +43,8 @@ def train_round(
     step. A round cut off in the middle goes on from its last mid-round checkpoint.
 
     Raises:
-        TrainingError: a loss that is not finite, or workers lost more often than `max_failures`.
+        TrainingError: a loss that is not finite, or another error of a user's.
+        ray.train.TrainingFailedError: a fault in a worker, or workers lost more often than `max_failures`.
     """
     task = TrainTask(
         config=config,
@@ -70,7 +72,8 @@ def run_workers(loop: Loop, task: WorkerTask, *, last_good: str) -> dict[str, An
     the same name. last_good: what to say of a checkpoint where the job itself has none.
 
     Raises:
-        TrainingError: a loss that is not finite, or workers lost more often than `max_failures`.
+        TrainingError: a loss that is not finite, or another error of a user's.
+        ray.train.TrainingFailedError: a fault in a worker, or workers lost more often than `max_failures`.
     """
     import ray
     import ray.train
@@ -102,7 +105,12 @@ def run_workers(loop: Loop, task: WorkerTask, *, last_good: str) -> dict[str, An
     try:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
-        raise _explain(error, out, last_good) from error
+        last = _last_good(out) or last_good
+        failures = getattr(error, "worker_failures", {})
+        for cause in filter(None, map(users_error, failures.values())):
+            raise TrainingError(f"{cause}. {last}") from error
+        error.add_note(last)
+        raise
     if (out / FAULT).exists():
         words = (out / FAULT).read_json()["error"]
         raise TrainingError(f"{words}. {_last_good(out) or last_good}")
@@ -130,18 +138,6 @@ def plan_workers(
     if gpu_each:
         each["GPU"] = gpu_each
     return workers, each, threads
-
-
-def _explain(error: Exception, out: Place, last_good: str) -> ItkmError:
-    """A user's line for what ended the training, naming the last good checkpoint."""
-    failures = getattr(error, "worker_failures", {})
-    for failure in failures.values():
-        cause: BaseException | None = failure
-        while cause is not None:
-            if isinstance(cause, ItkmError):
-                return TrainingError(f"{cause}. {_last_good(out) or last_good}")
-            cause = getattr(cause, "cause", None) or cause.__cause__
-    return TrainingError(f"training failed: {error} {_last_good(out) or last_good}")
 
 
 def _last_good(out: Place) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import shlex
 import shutil
 import signal
@@ -105,11 +104,28 @@ def free_ports(count: int) -> list[str]:
 
 def shown(beginning: str, command: str = "") -> list[str]:
     """The words of the page's first line that begins so and has `command` in it."""
+    return shlex.split(written(beginning, command))
+
+
+def written(beginning: str, command: str = "") -> str:
     page = (ROOT / "cluster_configs/jobs/README.md").read_text()
     lines = [re.sub(r"\s+", " ", line.strip()) for line in page.replace("\\\n", "").splitlines()]
-    return shlex.split(
-        next(each for each in lines if each.startswith(beginning) and command in each)
-    )
+    return next(each for each in lines if each.startswith(beginning) and command in each)
+
+
+def as_told(environment: dict[str, str]) -> dict[str, str]:
+    """The variables that the page has a cluster's owner set for `ray start`."""
+    names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
+    line = written("export RAY_AUTH_MODE", "--generate")
+    values = subprocess.run(
+        ["bash", "-c", f"{line}; echo {' '.join(f'${name}' for name in names)}"],
+        env={name: value for name, value in environment.items() if name not in names},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    ).stdout.split()
+    return dict(zip(names, values, strict=True))
 
 
 @contextlib.contextmanager
@@ -123,10 +139,9 @@ def started_head(given: dict[str, str]) -> Iterator[Head]:
         **{name: value for name, value in given.items() if name not in left_out},
         "HOME": str(folder / "home"),
         "PATH": f"{BIN}:{os.environ['PATH']}",
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}",
     }
+    environment |= as_told(environment)
     started = shown("ray start --head")
     places = f"--port {port} --dashboard-port {dashboard} --ray-client-server-port {client}"
     others = "--dashboard-agent-listen-port 0 --node-ip-address 127.0.0.1 --disable-usage-stats"

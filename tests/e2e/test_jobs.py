@@ -63,7 +63,7 @@ def test_a_job_stopped_in_mid_round_goes_on_when_its_line_is_submitted_again(
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
     facts = head.job(first)
     assert (facts["status"], facts["message"]) == ("STOPPED", "Job was intentionally stopped.")
-    assert facts["runtime_env"]["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"] == "40"
+    assert facts["runtime_env"]["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"] == "30"
     supervisor = next(head.folder.glob(f"session_2*/logs/**/supervisor-{first}.log")).read_text()
     assert "has been terminated gracefully with SIGTERM" in supervisor
     said = (tmp_path / "first.log").read_text()

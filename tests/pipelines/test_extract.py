@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from itkm_core.corpus.images import decode_image
 from itkm_core.corpus.schema import Corpus
 from itkm_core.corpus.synthetic import SyntheticConfig, write_people
 from itkm_core.corpus.transforms import to_tensor
-from itkm_core.errors import FeatureError, ModelError
+from itkm_core.errors import CorpusError, FeatureError, ModelError
 from itkm_core.model.image_encoder import UNKNOWN_SCENARIO
 from pipelines.config import load_config
 from pipelines.encoders import EncoderSource
@@ -27,6 +28,7 @@ from pipelines.extract import (
 from pipelines.features import read_features
 from pipelines.ingest import ingest
 from pipelines.ingest_config import IngestConfig, Source
+from pipelines.shares import places
 from pipelines.storage import Place
 from pipelines.telemetry import Telemetry
 
@@ -152,6 +154,26 @@ def test_an_encoder_fits_one_machine(
     assert sum(cpus // threads for cpus in machines) >= actors
 
 
+@pytest.mark.parametrize(
+    ("machines", "actors", "threads", "num_cpus"),
+    [
+        ([(12, 1)], 1, 12, 9.0),
+        ([(96, 8), (96, 8), (32, 0)], 16, 12, 9.0),  # the CPU machine decodes for nobody
+        ([(3, 4)], 4, 1, 0.5625),  # fewer CPUs than GPUs: each encoder has a place all the same
+    ],
+)
+def test_a_gpu_has_its_share_of_the_cpus_to_decode_for_it(
+    machines: list[tuple[int, int]], actors: int, threads: int, num_cpus: float
+) -> None:
+    nodes = [{"CPU": float(cpus), "GPU": float(gpus)} for cpus, gpus in machines]
+    total = {name: sum(node[name] for node in nodes) for name in ("CPU", "GPU")}
+    plan = plan_extractors(load_config("tiny"), total, nodes)
+    found = (plan["actors"], plan["threads"], plan["num_cpus"], plan["num_gpus"])
+    assert found == (actors, threads, num_cpus, 1.0)
+    assert places(nodes, plan["num_cpus"], 1.0) >= actors
+    assert plan["num_cpus"] * actors < total["CPU"], "none is left to read with"
+
+
 @pytest.mark.ray
 def test_weights_that_a_machine_does_not_have_are_one_error(
     corpus: Corpus, source: EncoderSource, tmp_path: Path
@@ -169,3 +191,20 @@ def test_weights_that_a_machine_does_not_have_are_one_error(
             telemetry=Telemetry(),
         )
     assert out.is_empty()
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("harm", ["gone", "damaged"])
+def test_a_shard_that_a_machine_cannot_read_is_one_error_that_names_it(
+    corpus: Corpus, source: EncoderSource, tmp_path: Path, harm: str
+) -> None:
+    shutil.copytree(corpus.root, tmp_path / "corpus")
+    broken = Corpus.open(tmp_path / "corpus")
+    shard = Path(broken.shard_paths()[0])
+    if harm == "gone":
+        shard.unlink()
+    else:
+        shard.write_bytes(shard.read_bytes()[:-100])
+    config, out = load_config("tiny"), Place.at(tmp_path / "features")
+    with pytest.raises(CorpusError, match=f"cannot read the shard {shard} of the corpus on the"):
+        extract(broken, source, config, out, splits=["train"], telemetry=Telemetry())
