@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from pipelines import doctor_probe
+from pipelines import doctor_disks, doctor_probe
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def ask(
 ) -> Answers:
     """`question(*arguments(node))` on every node. A node that does not answer within `seconds` is given up."""
     waiting = {}
-    with _sent_whole():
+    with sent_whole():
         for node in nodes:
             task = ray.remote(question).options(
                 num_cpus=0,
@@ -87,11 +87,13 @@ def ask(
 
 
 @contextmanager
-def _sent_whole() -> Iterator[None]:
-    """Functions of `doctor_probe` travel as code, not by name: a node may have another itkm, or none."""
-    module = sys.modules[doctor_probe.__name__]
-    ray.cloudpickle.register_pickle_by_value(module)
+def sent_whole() -> Iterator[None]:
+    """What asks a node travels as code, not by name: a node may have another itkm, or none."""
+    modules = [sys.modules[each.__name__] for each in (doctor_probe, doctor_disks)]
+    for module in modules:
+        ray.cloudpickle.register_pickle_by_value(module)
     try:
         yield
     finally:
-        ray.cloudpickle.unregister_pickle_by_value(module)
+        for module in modules:
+            ray.cloudpickle.unregister_pickle_by_value(module)

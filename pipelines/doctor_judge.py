@@ -16,8 +16,12 @@ Facts = Mapping[str, Any]
 SHOWN = 5
 """Nodes that a line names; the others it counts."""
 
-DECISIVE = ("ray", "torch", "itkm", "itkm's code")
-"""Packages whose versions must be the same; others may change last bits only. [ours]"""
+DECISIVE = ("ray", "torch", "torchvision", "itkm", "itkm's code")
+"""Packages whose versions must be the same; others may change last bits only. [ours]
+
+torchvision: each is made for one torch, and may not import with another. faiss and cuML are not among them: faiss only
+proposes neighbours, cuML only joins core images, and what counts is decided in code of ours.
+"""
 
 
 @dataclass(frozen=True)
@@ -84,12 +88,18 @@ def judge_nodes(
 
 
 def judge_versions(found: Mapping[str, Mapping[str, str | None]]) -> Line:
-    """found: `versions()` of each node, and of the command itself."""
+    """found: `versions()` of each node, and of the command itself. None: missing. What is left out may be missing."""
     packages = list(dict.fromkeys(package for each in found.values() for package in each))
     parts, decisive = [], False
+    everywhere: list[str] = []
+    somewhere: list[str] = []
     for package in packages:
-        values = {name: each.get(package) or "missing" for name, each in found.items()}
+        values = {
+            name: each[package] or "missing" for name, each in found.items() if package in each
+        }
         if len(set(values.values())) == 1 and "missing" not in values.values():
+            same = everywhere if len(values) == len(found) else somewhere
+            same.append(f"{package} {next(iter(values.values()))}")
             continue
         parts.append(f"{package} {spread(values)}")
         minors = {value.rpartition(".")[0] for value in values.values()}
@@ -98,9 +108,10 @@ def judge_versions(found: Mapping[str, Mapping[str, str | None]]) -> Line:
     if parts:
         advice = "install the same versions everywhere, such as one container image for all nodes"
         return Line("fail" if decisive else "warn", "versions", "; ".join(parts), advice)
-    versions = next(iter(found.values()))
-    seen = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return Line("ok", "versions", f"{seen}, on every node and here")
+    seen = f"{', '.join(everywhere)}, on every node and here"
+    if somewhere:
+        seen += f"; where installed, {', '.join(somewhere)}"
+    return Line("ok", "versions", seen)
 
 
 def judge_token(facts: Facts) -> Line:

@@ -69,46 +69,76 @@ def _faiss(gpus: Mapping[str, Any]) -> str:
 
 def judge_disks(facts: Facts, training: Sequence[str], corpus_bytes: int) -> Line:
     """training: nodes that keep a copy of the corpus, which takes `corpus_bytes`, in their cache."""
+    errors = _together(errors_of(facts, "spill"), errors_of(facts, "cache"))
+    if errors:
+        advice = "point ITKM_CACHE and Ray's --temp-dir at folders that can be read, and say limits as volumes do"
+        return could_not("disk", errors, advice)
+    spills = {name: each["spill"] for name, each in facts.items() if each["spill"]}
+    caches = {name: facts[name]["cache"] for name in training}
     full, small, tight = {}, {}, {}
-    for name, each in facts.items():
-        spill, cache = each["spill"], each["cache"]
-        if spill.get("total"):
-            used = 1 - spill["free"] / spill["total"]
-            if used >= SPILL_LIMIT:
-                full[name] = f"{spill['path']} is {used:.0%} full"
-            elif spill["free"] < each["store"].get("bytes", 0):
-                tight[name] = f"{gigabytes(spill['free'])} free at {spill['path']}"
-        if name not in training or "free" not in cache:
-            continue
+    for name, spill in spills.items():
+        if not spill["writable"]:
+            full[name] = f"{spill['path']} cannot be written"
+        elif over := _full(spill):
+            full[name] = over
+        elif _room(spill) < facts[name]["store"].get("bytes", 0):
+            tight[name] = _left(spill)
+    for name, cache in caches.items():
         needed = max(0, corpus_bytes - cache["have"])
         if not cache["writable"]:
             small[name] = f"{cache['path']} cannot be written"
-        elif cache["free"] < needed:
-            small[name] = (
-                f"{gigabytes(cache['free'])} free at {cache['path']}, the corpus takes {gigabytes(needed)}"
-            )
-    errors = {**errors_of(facts, "spill"), **errors_of(facts, "cache")}
-    if errors:
-        return could_not(
-            "disk", errors, "point ITKM_CACHE and Ray's --temp-dir at folders that can be read"
-        )
+        elif _room(cache) < needed:
+            small[name] = f"{_left(cache)}, the corpus takes {gigabytes(needed)}"
     if full or small:
-        advice = "make room, or point Ray's --temp-dir (spilled objects) or ITKM_CACHE (the corpus) at another disk"
-        return could_not("disk", {**full, **small}, advice)
+        advice = (
+            "make room, point Ray's --temp-dir (spilled objects) or ITKM_CACHE (the corpus) at another disk, or raise "
+            "the volume's limit"
+        )
+        return could_not("disk", _together(full, small), advice)
     if tight:
-        advice = "objects that do not fit the object store are written there: make room, or use another --temp-dir"
+        advice = (
+            "objects that do not fit the object store are written there: make room, use another --temp-dir, or raise "
+            "the volume's limit, above which the pod is evicted"
+        )
         return Line("warn", "disk", f"less than one object store: {spread(tight)}", advice)
-    spills = [each["spill"]["free"] for each in facts.values() if "free" in each["spill"]]
-    caches = [facts[name]["cache"]["free"] for name in training if "free" in facts[name]["cache"]]
-    parts = [
-        f"at least {gigabytes(min(spills))} free for spilled objects"
-        if spills
-        else "spilling not seen"
-    ]
+    parts = ["spilling not seen"]
+    if spills:
+        parts = [f"at least {gigabytes(min(map(_room, spills.values())))} free for spilled objects"]
     if caches:
         takes = f", of which the corpus takes {gigabytes(corpus_bytes)}" if corpus_bytes else ""
-        parts.append(f"{gigabytes(min(caches))} for the cache{takes}")
+        parts.append(f"{gigabytes(min(map(_room, caches.values())))} for the cache{takes}")
     return Line("ok", "disk", ", ".join(parts))
+
+
+def _room(disk: Mapping[str, Any]) -> int:
+    """Bytes that can still be written: of the disk, and of the volume's limit where it has one."""
+    free: int = disk["free"]
+    return min(free, max(0, disk["limit"] - disk["taken"])) if "limit" in disk else free
+
+
+def _left(disk: Mapping[str, Any]) -> str:
+    room = _room(disk)
+    if room < disk["free"]:
+        return (
+            f"{gigabytes(room)} left of the volume's {gigabytes(disk['limit'])} at {disk['path']}"
+        )
+    return f"{gigabytes(room)} free at {disk['path']}"
+
+
+def _full(spill: Mapping[str, Any]) -> str:
+    """What is full, or nothing. Ray heeds the disk only; a limit taken as far has no room to spill either. [ours]"""
+    if spill["total"] and (used := 1 - spill["free"] / spill["total"]) >= SPILL_LIMIT:
+        return f"{spill['path']} is {used:.0%} full"
+    if "limit" in spill and spill["taken"] >= SPILL_LIMIT * spill["limit"]:
+        used_bytes, limit = gigabytes(spill["taken"]), gigabytes(spill["limit"])
+        return f"{used_bytes} of the volume's {limit} are taken at {spill['path']}"
+    return ""
+
+
+def _together(*said: Mapping[str, str]) -> dict[str, str]:
+    """All that is said of each node."""
+    names = dict.fromkeys(name for each in said for name in each)
+    return {name: "; ".join(each[name] for each in said if name in each) for name in names}
 
 
 def judge_shared_memory(facts: Facts) -> Line | None:

@@ -1,8 +1,8 @@
 """What `itkm doctor` asks one node. Runs there, as Ray tasks that hold no CPU.
 
-Ray sends this file's functions whole (`doctor_ask.py`), so that a node without itkm, or with another one, can
-say so: no import of ours at the top, and answers are plain dictionaries. A part that cannot be had is
-`{"error": what was said}`.
+Ray sends this file's functions whole (`doctor_ask.py`), and those of `doctor_disks.py`, so that a node without
+itkm, or with another one, can say so: no other import of ours at the top, and answers are plain dictionaries. A
+part that cannot be had is `{"error": what was said}`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("ray", "torch", "numpy", "pyarrow", "open_clip_torch", "numba", "itkm")
+from pipelines.doctor_disks import cache, spill
+
+PACKAGES = (
+    *("ray", "torch", "torchvision", "numpy", "pyarrow", "open_clip_torch", "numba"),
+    *("scikit-learn", "scipy", "safetensors", "itkm"),
+)
+OPTIONAL = ("faiss", "cuml")
+"""Libraries that have a distribution for each kind of machine, such as faiss-cpu and faiss-gpu."""
+
 OURS = ("itkm_core", "pipelines")
 ENDS = 1 << 20  # bytes at each end of a weights file that are compared
 READERS = 8
@@ -37,8 +46,8 @@ def look(asked: Mapping[str, Any]) -> dict[str, Any]:
         "versions": versions(),
         "token": os.environ.get("RAY_AUTH_MODE", "").lower() == "token",
         "store": _guarded(_store, raylet),
-        "spill": _guarded(_disk, raylet["flags"].get("fallback_directory", "")),
-        "cache": _guarded(_cache, asked.get("corpus")),
+        "spill": _guarded(spill, raylet["flags"].get("fallback_directory", "")),
+        "cache": _guarded(cache, asked.get("corpus")),
     }
     if asked.get("model"):
         facts["model"] = _guarded(_model, asked["model"])
@@ -50,13 +59,22 @@ def look(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """Of Python and `PACKAGES`, and a digest of our own code, which changes more often than its number."""
+    """Of Python, `PACKAGES` (None: missing) and those of `OPTIONAL` that are there, from what is installed without
+    importing it; and a digest of our own code, which changes more often than its number."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             found[name] = None
+    installed: dict[str, str] = {}
+    for each in importlib.metadata.distributions():
+        if each.name:  # none in what a broken removal left behind
+            installed.setdefault(each.name.lower(), each.version)  # the first is the one imported
+    for library in OPTIONAL:
+        have = {installed[name] for name in installed if re.split("[-_.]", name)[0] == library}
+        if have:
+            found[library] = " and ".join(sorted(have))
     folders = [_package(name) for name in OURS]
     code = None
     if None not in folders:
@@ -150,29 +168,6 @@ def _raylet() -> dict[str, Any]:
         "flags": flags,
         "environment": dict(pair.split("=", 1) for pair in pairs if "=" in pair),
     }
-
-
-def _disk(path: str) -> dict[str, Any]:
-    """Bytes free and in all of the disk that `path` is on, or will be."""
-    if not path:
-        return {}
-    there = Path(path)
-    while not there.exists():
-        there = there.parent
-    usage = shutil.disk_usage(there)
-    writable = os.access(there, os.W_OK | os.X_OK)
-    return {"path": path, "free": usage.free, "total": usage.total, "writable": writable}
-
-
-def _cache(corpus: Mapping[str, Any] | None) -> dict[str, Any]:
-    from itkm_core.corpus.store import default_cache_dir
-
-    folder = os.path.abspath(default_cache_dir())
-    have = 0
-    if corpus is not None:
-        copies = Path(folder, corpus["digest"]).glob("*.arrow")
-        have = sum(copy.stat().st_size for copy in copies)
-    return {**_disk(folder), "have": have}
 
 
 def _store(raylet: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 
 from kube_manifests import Document
 
@@ -12,14 +13,19 @@ OURS = "itkm"
 
 @dataclass(frozen=True)
 class Peer:
-    """A pod, or an address outside of the cluster, which has no labels."""
+    """A pod, or an address that is no pod's, which has no labels and no namespace."""
 
     labels: dict[str, str] = field(default_factory=dict)
     namespace: str | None = OURS
     port_names: dict[str, int] = field(default_factory=dict)
+    address: str = ""
 
 
-OUTSIDE = Peer(namespace=None)
+def at(address: str) -> Peer:
+    return Peer(namespace=None, address=address)
+
+
+OUTSIDE = at("203.0.113.7")
 
 
 def allowed(
@@ -68,7 +74,10 @@ def _has_port(ports: list[Document] | None, target: Peer, port: int, protocol: s
 
 def _is_peer(peer: Document, other: Peer) -> bool:
     if other.namespace is None:
-        return "ipBlock" in peer
+        assert peer.get("ipBlock", {}).keys() <= {"cidr"}, peer
+        return "ipBlock" in peer and ip_address(other.address) in ip_network(
+            peer["ipBlock"]["cidr"]
+        )
     namespaces = peer.get("namespaceSelector")
     if namespaces is None:
         near = other.namespace == OURS

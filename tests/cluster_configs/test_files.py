@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from kube_manifests import (
     KUBERAY,
     OVERLAYS,
     ROOT,
+    groups,
     kustomizations,
     kustomize,
     plain_files,
     read,
     rendered,
+    the,
 )
 
 SETTINGS = yaml.safe_load((KUBERAY / "settings/settings.yaml").read_text())["data"]
@@ -80,26 +83,84 @@ def test_every_setting_is_used_and_every_one_used_is_there() -> None:
 
 @pytest.mark.parametrize("folder", APPLIED)
 def test_every_placeholder_is_replaced_and_the_settings_stay_behind(folder: str) -> None:
-    placeholders = {*SETTINGS, "CPUS", "MEMORY", "IMAGE", "COMMAND"}
+    others = {"CPUS", "MEMORY", "TASK_MEMORY", "IMAGE", "COMMAND", "CORPUS", "OUT"}
+    placeholders = {*SETTINGS, *others}
     words = set(re.findall(r"[A-Z][A-Z_0-9]+", rendered(folder)))
     assert not words & placeholders
     assert "itkm-settings" not in rendered(folder)
 
 
-def test_a_changed_setting_arrives(tmp_path: Path) -> None:
-    copy = shutil.copytree(KUBERAY, tmp_path / "kuberay")
-    marked = {key: f"changed-{row}-" for row, key in enumerate(SETTINGS)}
+# An address with all that a shell would take for its own.
+HOSTILE = "s3://b/{}?scheme=http&region=$HOME;x #*(y)"
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], dict[str, str]]:
+    """Settings that are found again in what comes out, and what comes out, by folder."""
+    copy = shutil.copytree(KUBERAY, tmp_path_factory.mktemp("changed") / "kuberay")
+    marked = {
+        key: str(90_000 + row) if value.isdigit() else f"changed-{row}-"
+        for row, (key, value) in enumerate(SETTINGS.items())
+    }
+    marked |= {key: HOSTILE.format(key) for key in ("CORPUS_S3", "OUT_S3")}
     settings = copy / "settings/settings.yaml"
     document = yaml.safe_load(settings.read_text())
     settings.write_text(yaml.safe_dump({**document, "data": marked}))
-    overlays = ("one-gpu", "gang", "gang-kueue", "label-cpu")
-    made = "".join(
-        kustomize(copy / folder) for folder in ("claim", *map("overlays/{}".format, overlays))
-    )
-    assert {key for key, value in marked.items() if value not in made} == set()
+    overlays = ("one-gpu", "gang", "gang-kueue", "label-cpu", "ingest")
+    folders = ("claim", *map("overlays/{}".format, overlays))
+    return marked, {folder: kustomize(copy / folder) for folder in folders}
+
+
+def test_a_changed_setting_arrives(changed: tuple[dict[str, str], dict[str, str]]) -> None:
+    marked, made = changed
+    # As objects again: a long line is broken in the text.
+    together = repr([read(text) for text in made.values()])
+    assert {key for key, value in marked.items() if value not in together} == set()
+
+
+def test_a_number_arrives_wherever_it_is_repeated_and_stays_one(
+    changed: tuple[dict[str, str], dict[str, str]],
+) -> None:
+    marked, made = changed
+    documents = read(made["overlays/gang"])
+    (budget,) = [
+        document["spec"]["minAvailable"]
+        for document in documents
+        if document["metadata"]["name"] == "itkm-gpu"
+    ]
+    job = the(documents, "RayJob")["spec"]
+    assert job["activeDeadlineSeconds"] == int(marked["DEADLINE_SECONDS"])
+    cluster = groups(job["rayClusterSpec"])
+    machines = int(marked["GANG_MACHINES"])
+    gang = cluster["gpu"]
+    assert {budget, gang["replicas"], gang["minReplicas"], gang["maxReplicas"]} == {machines}
+    resources = gang["template"]["spec"]["containers"][0]["resources"]
+    gpus = {resources[of]["nvidia.com/gpu"] for of in ("limits", "requests")}
+    assert gpus == {marked["GANG_GPUS"]}
+    assert cluster["cpu"]["maxReplicas"] == int(marked["CPU_WORKERS"])
+    (s3,) = [d for d in read(made["overlays/gang-kueue"]) if d["metadata"]["name"] == "s3"]
+    assert s3["spec"]["egress"][0]["ports"][0]["port"] == int(marked["S3_PORT"])
+
+
+def test_an_address_survives_the_shell_of_the_submitting_pod(
+    changed: tuple[dict[str, str], dict[str, str]],
+) -> None:
+    marked, made = changed
+    entrypoint = the(read(made["overlays/gang-kueue"]), "RayJob")["spec"]["entrypoint"]
+    script = f"printf '%s\\0' {entrypoint} ; exit 0"
+    said = subprocess.run(["bash", "-ce", script], capture_output=True, text=True, check=True)
+    assert said.stdout.split("\0")[:-1] == [
+        marked["RUN_S3"],
+        "--corpus",
+        marked["CORPUS_S3"],
+        "--out",
+        marked["OUT_S3"],
+    ]
 
 
 def test_no_address_of_a_machine_is_in_the_files() -> None:
+    # A machine's own services have the same link-local addresses everywhere.
+    address = re.compile(r"\b(?!127\.0\.0\.1|169\.254\.)\d+\.\d+\.\d+\.\d+\b")
     for path in (ROOT / "cluster_configs").rglob("*"):
         if path.is_file():
-            assert not re.search(r"\b(?!127\.0\.0\.1)\d+\.\d+\.\d+\.\d+\b", path.read_text()), path
+            assert not address.search(path.read_text()), path

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 from kube_manifests import OVERLAYS, Document, objects, pods
-from network import OUTSIDE, Peer, allowed
+from network import OUTSIDE, Peer, allowed, at
 
 GCS, DASHBOARD, CLIENT, RAYLET = 6379, 8265, 10001, 31234
 METRICS = {"metrics": 8080, "as-metrics": 44217, "dash-metrics": 44227}
@@ -95,6 +95,28 @@ def test_the_world_outside_is_reached_for_names_and_what_an_overlay_needs(overla
         kubernetes = overlay == "gang" and name == "head"
         assert allowed(policies, peer, OUTSIDE, 443) == (storage or kubernetes)
         assert allowed(policies, peer, OUTSIDE, 6443) == kubernetes
+
+
+# Where clouds give credentials to pods without keys: EKS (two families), a machine's metadata, GKE with two networks.
+IDENTITY = [
+    ("169.254.170.23", 80),
+    ("fd00:ec2::23", 80),
+    ("169.254.169.254", 80),
+    ("169.254.169.254", 8080),
+    ("169.254.169.252", 987),
+    ("169.254.169.252", 988),
+]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_credentials_of_the_cloud_are_for_ray_nodes_with_object_storage(overlay: str) -> None:
+    policies, peers = scene(overlay)
+    for name, peer in peers.items():
+        may = overlay in WITH_S3 and name in ray_nodes(peers)
+        for address, port in IDENTITY:
+            assert allowed(policies, peer, at(address), port) == may
+            assert not allowed(policies, peer, at(address), 22)
+        assert not allowed(policies, peer, at("169.254.169.253"), 80)
 
 
 def test_without_policies_everything_is_open() -> None:

@@ -79,10 +79,10 @@ def test_the_driver_has_a_place_of_its_own_and_tasks_are_not_on_the_head(overlay
     documents = objects(f"overlays/{overlay}")
     by_name = groups(ray_spec(documents))
     # A driver that held a CPU would leave training, which asks for all of them, to wait for ever.
-    assert by_name["head"]["resources"] == {"CPU": "0"}
-    assert by_name["driver"]["resources"] == {"CPU": "0", "itkm_driver": "1"}
     for name, group in by_name.items():
-        assert name in ("head", "driver") or "resources" not in group
+        given = {key: each for key, each in group["resources"].items() if key != "memory"}
+        wanted = {"head": {"CPU": "0"}, "driver": {"CPU": "0", "itkm_driver": "1"}}
+        assert given == wanted.get(name, {})
         # The operator writes into this map, and a map that is empty is lost on the way from a job to its cluster.
         assert group["rayStartParams"]
     if overlay in JOBS:

@@ -139,12 +139,3 @@ def test_the_heads_store_is_the_redis_beside_it(overlay: str) -> None:
     assert service["spec"]["selector"] == redis["metadata"]["labels"]
     (password,) = redis["spec"]["containers"][0]["env"]
     assert options["redisPassword"] == {"valueFrom": password["valueFrom"]}
-
-
-def test_a_job_that_is_stopped_has_time_to_come_to_a_safe_point() -> None:
-    for template in templates("one-gpu").values():
-        (container,) = template["spec"]["containers"]
-        env = {entry["name"]: entry.get("value") for entry in container["env"]}
-        if "RAY_JOB_STOP_WAIT_TIME_S" in env:
-            wait = int(env["RAY_JOB_STOP_WAIT_TIME_S"])
-            assert 30 < wait < template["spec"]["terminationGracePeriodSeconds"]

@@ -18,6 +18,7 @@ from pipelines import doctor_gpus, doctor_probe
 from pipelines.cli import app
 from pipelines.config import ModelConfig
 from pipelines.doctor import _wanted, report
+from pipelines.doctor_ask import sent_whole
 from pipelines.doctor_judge import Line
 
 ROOT = Path(__file__).parents[2]
@@ -91,11 +92,8 @@ print(facts["model"]["error"], facts["cache"]["error"], facts["versions"]["itkm'
 def test_a_node_without_itkm_can_still_say_so() -> None:
     from ray import cloudpickle
 
-    cloudpickle.register_pickle_by_value(doctor_probe)
-    try:
+    with sent_whole():
         sent = cloudpickle.dumps(doctor_probe.look).hex()
-    finally:
-        cloudpickle.unregister_pickle_by_value(doctor_probe)
     done = subprocess.run(
         [sys.executable, "-c", BARE, sent], capture_output=True, text=True, timeout=60, cwd="/"
     )
@@ -136,12 +134,40 @@ def test_a_changed_file_of_ours_is_another_version(tmp_path, monkeypatch) -> Non
         for name in doctor_probe.OURS
     }
     monkeypatch.setattr(doctor_probe.importlib.util, "find_spec", specs.get)
+    monkeypatch.setattr(doctor_probe.importlib.metadata, "distributions", list)
     before = doctor_probe.versions()["itkm's code"]
     assert before == doctor_probe.versions()["itkm's code"]
     (tmp_path / "pipelines" / "label.py").write_text("k1 = 31\n")
     assert doctor_probe.versions()["itkm's code"] not in (before, None)
     del specs["pipelines"]
     assert doctor_probe.versions()["itkm's code"] is None
+
+
+def test_faiss_and_cuml_are_known_by_any_of_their_distributions(monkeypatch) -> None:
+    monkeypatch.setattr(doctor_probe, "OURS", ())  # whose digest is of no interest here
+
+    def found(*installed: tuple[str | None, str]) -> dict[str, str | None]:
+        pairs = [SimpleNamespace(name=name, version=version) for name, version in installed]
+        monkeypatch.setattr(doctor_probe.importlib.metadata, "distributions", lambda: pairs)
+        seen = doctor_probe.versions()
+        return {name: seen.get(name, "left out") for name in ("faiss", "cuml")}
+
+    assert found((None, "")) == {"faiss": "left out", "cuml": "left out"}
+    assert found(("faiss-cpu", "1.15.1"), ("types-faiss", "0"), ("libcuml-cu13", "0")) == {
+        "faiss": "1.15.1",
+        "cuml": "left out",
+    }
+    gpu = (("faiss_gpu_cu12", "1.15.1"), ("faiss-gpu-cu12", "1.14"), ("cuml-cu13", "26.10.0"))
+    assert found(*gpu) == {"faiss": "1.14 and 1.15.1", "cuml": "26.10.0"}
+    shadowed = (("cuml", "26.10.0"), ("cuml", "26.4.0"))
+    assert found(*shadowed)["cuml"] == "26.10.0"
+
+
+def test_every_package_that_is_compared_goes_by_the_name_it_is_installed_under(monkeypatch) -> None:
+    monkeypatch.setattr(doctor_probe, "OURS", ())
+    found = doctor_probe.versions()
+    assert {name for name in doctor_probe.PACKAGES if found[name] is None} == set()
+    assert {"scikit-learn", "scipy", "safetensors", "torchvision"} <= found.keys()
 
 
 def test_the_raylets_gpus_are_asked_for_and_not_the_tasks(monkeypatch) -> None:

@@ -17,6 +17,7 @@ from pipelines.doctor_judge import (
 )
 
 VERSIONS = {"python": "3.11.7", "ray": "2.60.0", "numpy": "2.4.6", "itkm's code": "19107bee"}
+VERSIONS |= {"torchvision": "0.29.2", "scipy": "1.17.1", "faiss": "1.15.1"}
 
 
 def versions(**others: dict[str, str | None]) -> dict[str, Any]:
@@ -62,6 +63,9 @@ def test_the_same_versions_are_one_line() -> None:
         ({"python": "3.12.7"}, "fail", "python 3.11.7 on here, a, b; 3.12.7 on c"),
         ({"python": "3.11.9"}, "warn", "python 3.11.7 on here, a, b; 3.11.9 on c"),
         ({"numpy": "2.4.5"}, "warn", "numpy 2.4.6 on here, a, b; 2.4.5 on c"),
+        ({"scipy": "1.16.0"}, "warn", "scipy 1.17.1 on here, a, b; 1.16.0 on c"),
+        ({"faiss": "1.12.0"}, "warn", "faiss 1.15.1 on here, a, b; 1.12.0 on c"),
+        ({"torchvision": "0.28.0"}, "fail", "torchvision 0.29.2 on here, a, b; 0.28.0 on c"),
     ],
 )
 def test_only_what_differs_is_shown_and_where(other, verdict, seen) -> None:
@@ -74,6 +78,18 @@ def test_a_package_that_nobody_has_is_missing() -> None:
     nobody = {"numba": None}
     line = judge_versions(versions(here=nobody, a=nobody, b=nobody, c=nobody))
     assert (line.verdict, line.seen) == ("fail", "numba missing on here, a, b, c")
+
+
+def test_what_need_not_be_there_is_compared_where_it_is() -> None:
+    """cuML is on machines with a GPU, and a machine that labels nothing needs no faiss."""
+    found = versions(b={"cuml": "26.10.0"}, c={"cuml": "26.10.0"})
+    del found["here"]["faiss"]
+    line = judge_versions(found)
+    assert line.verdict == "ok"
+    assert line.seen.endswith("on every node and here; where installed, faiss 1.15.1, cuml 26.10.0")
+    found["c"]["cuml"] = "26.4.0"
+    line = judge_versions(found)
+    assert (line.verdict, line.seen) == ("warn", "cuml 26.10.0 on b; 26.4.0 on c")
 
 
 def test_a_node_without_token_is_a_warning() -> None:

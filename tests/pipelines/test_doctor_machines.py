@@ -111,7 +111,44 @@ def test_what_one_node_sees_otherwise_is_named(there, counted, cuml_needed, verd
         ),
         ({"cache": {"free": 9 * GB, "have": 35 * GB}}, "ok", "9.0 GB for the cache"),
         ({"cache": {"writable": False}}, "fail", "/cache cannot be written on b"),
+        ({"spill": {"writable": False}}, "fail", "/tmp/ray cannot be written on b"),
+        (
+            {"spill": {"writable": False}, "cache": {"writable": False}},
+            "fail",
+            "/tmp/ray cannot be written; /cache cannot be written on b",
+        ),
         ({"spill": {"error": "OSError: gone"}}, "fail", "OSError: gone on b"),
+        (
+            {"spill": {"error": "OSError: gone"}, "cache": {"error": "ValueError: 100Gib"}},
+            "fail",
+            "OSError: gone; ValueError: 100Gib on b",
+        ),
+        # With limits of volumes: where they leave less than the disk does, they count.
+        ({"cache": {"limit": 60 * GB, "taken": 15 * GB}}, "ok", "45.0 GB for the cache"),
+        ({"cache": {"limit": 900 * GB, "taken": 15 * GB}}, "ok", "50.0 GB for the cache"),
+        ({"spill": {"limit": 30 * GB, "taken": GB}}, "ok", "29.0 GB free for spilled objects"),
+        (
+            {"cache": {"limit": 45 * GB, "taken": 6 * GB}},
+            "fail",
+            "39.0 GB left of the volume's 45.0 GB at /cache, the corpus takes 40.0 GB on b",
+        ),
+        ({"cache": {"limit": 45 * GB, "taken": 41 * GB, "have": 40 * GB}}, "ok", "4.0 GB for"),
+        (
+            {"spill": {"limit": 30 * GB, "taken": 21 * GB}},
+            "warn",
+            "9.0 GB left of the volume's 30.0 GB at /tmp/ray on b",
+        ),
+        (
+            {"spill": {"limit": 30 * GB, "taken": 31 * GB}},
+            "fail",
+            "31.0 GB of the volume's 30.0 GB are taken at /tmp/ray on b",
+        ),
+        # Of a large limit 5 % hold an object store, and yet it is as good as reached.
+        (
+            {"spill": {"limit": 700 * GB, "taken": 670 * GB}},
+            "fail",
+            "670.0 GB of the volume's 700.0 GB are taken at /tmp/ray on b",
+        ),
     ],
 )
 def test_disks(changes, verdict, seen) -> None:
