@@ -52,7 +52,7 @@ def larger_volume(spec: Document) -> None:
 
 BROKEN = {
     "driver: ITKM_CACHE_LIMIT is 1Gi": set_env("driver", "ITKM_CACHE_LIMIT", "1Gi"),
-    "gpu: ITKM_TMP_LIMIT is 100Gi, the limit of /tmp 101Gi": larger_volume,
+    "gpu: ITKM_TMP_LIMIT is 250Gi, the limit of /tmp 101Gi": larger_volume,
     "cpu: no memory for tasks": lambda spec: groups(spec)["cpu"].pop("resources"),
     "gpu: 768Gi for tasks": lambda spec: groups(spec)["gpu"]["resources"].update(memory="768Gi"),
     "head: 6Gi for tasks": lambda spec: groups(spec)["head"]["resources"].update(memory="6Gi"),
