@@ -16,8 +16,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 KUBERAY = ROOT / "cluster_configs" / "kuberay"
 OVERLAYS = sorted(path.parent.name for path in KUBERAY.glob("overlays/*/kustomization.yaml"))
-# All that is applied: setup and claim once, the loader when there is something to copy, an overlay for each job.
-APPLIED = ["setup", "claim", "loader", *(f"overlays/{name}" for name in OVERLAYS)]
+# All that is applied: setup and claim once (identity where storage has no keys), the loader when there is something to
+# copy, an overlay for each job.
+APPLIED = ["setup", "claim", "identity", "loader", *(f"overlays/{name}" for name in OVERLAYS)]
 
 Document = dict[str, Any]
 

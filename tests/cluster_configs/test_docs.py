@@ -17,7 +17,7 @@ TEXT = (ROOT / "docs/kubernetes.md").read_text()
 def test_what_is_applied_is_there_and_all_of_it_is_shown() -> None:
     shown = set(re.findall(r"kubectl (?:apply -k|kustomize) (\S+)", TEXT))
     assert shown <= {f"cluster_configs/kuberay/{folder}" for folder in APPLIED}
-    for folder in ("setup", "claim", "loader"):
+    for folder in ("setup", "claim", "identity", "loader"):
         assert f"cluster_configs/kuberay/{folder}" in shown
     rows = re.findall(r"^\| `([a-z0-9-]+)` \|", TEXT, re.M)
     assert sorted(rows) == OVERLAYS

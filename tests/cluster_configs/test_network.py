@@ -109,14 +109,15 @@ IDENTITY = [
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_credentials_of_the_cloud_are_for_ray_nodes_with_object_storage(overlay: str) -> None:
+def test_credentials_of_the_cloud_are_for_ray_nodes_where_that_is_asked_for(overlay: str) -> None:
     policies, peers = scene(overlay)
+    asked = policies + objects("identity")
     for name, peer in peers.items():
-        may = overlay in WITH_S3 and name in ray_nodes(peers)
         for address, port in IDENTITY:
-            assert allowed(policies, peer, at(address), port) == may
-            assert not allowed(policies, peer, at(address), 22)
-        assert not allowed(policies, peer, at("169.254.169.253"), 80)
+            assert not allowed(policies, peer, at(address), port)
+            assert allowed(asked, peer, at(address), port) == (name in ray_nodes(peers))
+            assert not allowed(asked, peer, at(address), 22)
+        assert not allowed(asked, peer, at("169.254.169.253"), 80)
 
 
 def test_without_policies_everything_is_open() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -95,6 +96,17 @@ def whole(itkm: Itkm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("whole") / "run"
     itkm.ok(*itkm.run(out))
     return out
+
+
+@pytest.fixture(scope="session")
+def first_round(whole: Path) -> Callable[[Path], None]:
+    """first_round(out) -> the folder of a run whose first round is done: that of the whole one."""
+
+    def copy(out: Path) -> None:
+        shutil.copytree(whole / "round-001", out / "round-001")
+        shutil.copy(whole / "config.yaml", out)
+
+    return copy
 
 
 @pytest.fixture

@@ -168,7 +168,7 @@ def started_head(given: dict[str, str]) -> Iterator[Head]:
         finally:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=60)
+                process.wait(timeout=10)  # after jobs it can take half a minute
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(timeout=30)

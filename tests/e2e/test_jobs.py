@@ -31,18 +31,21 @@ def with_command(words: list[str], command: list[str]) -> list[str]:
 @pytest.mark.ray
 @pytest.mark.timeout(1800)
 def test_a_job_stopped_in_mid_round_goes_on_when_its_line_is_submitted_again(
-    head: Head, itkm: Any, whole: Path, tmp_path: Path, labels_of: Callable[[Path], Any]
+    head: Head,
+    itkm: Any,
+    first_round: Callable[[Path], None],
+    whole: Path,
+    tmp_path: Path,
+    labels_of: Callable[[Path], Any],
 ) -> None:
-    # The first round is done: the same in a job as elsewhere.
     out = tmp_path / "run"
-    shutil.copytree(whole / "round-001", out / "round-001")
-    shutil.copy(whole / "config.yaml", out)
+    first_round(out)
     line = with_command(
         shown("ray job submit", "itkm run --recipe joint"),
         ["itkm", *itkm.run(out, "compute.num_extractors=1")],
     )
 
-    refused = head.ray(line, RAY_AUTH_TOKEN="", RAY_AUTH_TOKEN_PATH="")
+    refused = head.ray(line, RAY_AUTH_TOKEN="", RAY_AUTH_TOKEN_PATH="", HOME=str(tmp_path))
     assert refused.returncode != 0
     assert "authentication token" in refused.stdout + refused.stderr
     assert head.ask("/api/jobs/") == []
@@ -55,9 +58,14 @@ def test_a_job_stopped_in_mid_round_goes_on_when_its_line_is_submitted_again(
         reached = time.time()
         metrics = told.metrics_now(head.ask)
         stopped = head.ray(["ray", "job", "stop", first])
-    started = json.loads((out / "round-002/frozen/manifest.json").read_text())["started"]
-    print(
-        f"`ray job submit` to its first step: {started - asked:.1f} s; from the second training step to STOPPED: "
+    first_step, prompts = (
+        json.loads((out / f"round-002/{step}/manifest.json").read_text())
+        for step in ("frozen", "prompts")
+    )
+    trained = prompts["started"] + prompts["facts"]["start_seconds"]
+    print(  # `pytest -s`
+        f"`ray job submit` to its first step: {first_step['started'] - asked:.1f} s, to the first step of a training: "
+        f"{trained - asked:.1f} s; from the second training step to STOPPED: "
         f"{head.job(first)['end_time'] / 1000 - reached:.1f} s"
     )
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr

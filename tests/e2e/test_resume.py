@@ -16,9 +16,14 @@ MOMENT = "round-002/prompts/ray_train/*/checkpoint_*"
 @pytest.mark.ray
 @pytest.mark.timeout(900)
 def test_a_killed_driver_goes_on_and_ends_with_the_same_labels(
-    itkm: Any, whole: Path, tmp_path: Path, labels_of: Callable[[Path], Any]
+    itkm: Any,
+    first_round: Callable[[Path], None],
+    whole: Path,
+    tmp_path: Path,
+    labels_of: Callable[[Path], Any],
 ) -> None:
     broken = tmp_path / "broken"
+    first_round(broken)
     itkm.killed(broken, MOMENT)
     assert not (broken / "pseudo_labels.parquet").exists()
     output = itkm.ok(*itkm.run(broken))
