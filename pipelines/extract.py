@@ -226,8 +226,10 @@ def extract(
     )
     try:
         blocks = encoded.take_all()
-    except Exception as error:  # noqa: BLE001 - Ray Data has several, by what it was doing
-        raise users_error(error) or error from None
+    except Exception as error:
+        if (mine := users_error(error)) is not None:
+            raise mine from None
+        raise  # with what it came from: the trace of the process it happened in
     for block in blocks:
         if block["fault"]:
             raise ModelError(block["fault"])

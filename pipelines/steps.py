@@ -263,7 +263,9 @@ def remote(
     try:
         return ray.get(task.remote(function, step.title, telemetry or Telemetry(), *args))
     except RayTaskError as error:
-        raise users_error(error) or error from None
+        if (mine := users_error(error)) is not None:
+            raise mine from None
+        raise
 
 
 _BODIES: dict[Kind, Callable[[RunContext, Sequence[Round], int, Step], Outcome]] = {
