@@ -39,9 +39,9 @@ def own_ray(num_cpus: int, object_store_memory: int = 512 * 2**20) -> Iterator[N
 
 def made_corpus(base: Path, people: int, images: int) -> Path:
     """A corpus of `people` a scenario with `images` a person and group (needs a running Ray)."""
-    from itkm_core.corpus.synthetic import SyntheticConfig, write_people
-    from pipelines.ingest import ingest
-    from pipelines.ingest_config import IngestConfig, Source
+    from itkm_core.synthetic.write import SyntheticConfig, write_people
+    from pipelines.ingest.config import IngestConfig, Source
+    from pipelines.ingest.make import ingest
 
     people_only = SyntheticConfig(people_train=people, people_test=0, images=images, seed=5)
     write_people(people_only, base / "people")

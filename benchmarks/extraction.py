@@ -22,11 +22,11 @@ from bench_corpus import console, made_corpus, own_ray, record, scratch, show
 from itkm_core.corpus.images import decode_image
 from itkm_core.corpus.schema import Corpus
 from itkm_core.corpus.transforms import to_tensor
+from itkm_core.storage.place import Place
 from pipelines.config import RunConfig, load_config
-from pipelines.encoders import EncoderSource, autocast
-from pipelines.extract import extract
-from pipelines.storage import Place
-from pipelines.telemetry import Telemetry
+from pipelines.steps.encoders import EncoderSource, autocast
+from pipelines.steps.extract import extract
+from pipelines.telemetry.handle import Telemetry
 
 _COLUMNS = ["sample_id", "image", "scenario", "group", "split"]
 

@@ -28,8 +28,8 @@ from rich.table import Table
 from sklearn.metrics import adjusted_rand_score
 
 from itkm_core.clustering import agreement, pseudo_label
-from itkm_core.clustering.arrivals import Known, label_arrivals
-from itkm_core.clustering.neighbors import nearest
+from itkm_core.clustering.arrivals.label import Known, label_arrivals
+from itkm_core.neighbors.nearest import nearest
 
 PARAMETERS = {"k1": 30, "k2": 6, "eps": 0.6, "min_samples": 4}
 KINDS = {

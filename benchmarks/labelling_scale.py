@@ -58,9 +58,9 @@ def untrained(num: int) -> tuple[np.ndarray, np.ndarray]:
     """Features of made-up people by a CLIP whose weights are as they were drawn, 16 pictures a person."""
     import torch
 
-    from itkm_core.corpus.synthetic import SyntheticConfig, iter_samples
     from itkm_core.model.tiny import build_tiny_clip
     from itkm_core.model.tiny_zero_shot import encode, pictures
+    from itkm_core.synthetic.write import SyntheticConfig, iter_samples
 
     config = SyntheticConfig(people_train=-(-num // 48), people_test=0, images=8, seed=7)
     samples = list(iter_samples(config))[:num]
@@ -72,14 +72,14 @@ def untrained(num: int) -> tuple[np.ndarray, np.ndarray]:
 
 def worker(folder: Path, backend: str) -> None:
     """In a process of its own: each step, timed, and the labels to a file."""
-    from itkm_core.clustering.compiled import thread_count
     from itkm_core.clustering.confidence import confidence
     from itkm_core.clustering.dbscan import dbscan
+    from itkm_core.clustering.footprint import estimate_memory
     from itkm_core.clustering.jaccard import graph_of
-    from itkm_core.clustering.memory import estimate_memory
-    from itkm_core.clustering.neighbors import nearest
     from itkm_core.clustering.reciprocal import encode
-    from itkm_core.clustering.workers import Threads
+    from itkm_core.neighbors.kernels import thread_count
+    from itkm_core.neighbors.nearest import nearest
+    from itkm_core.neighbors.workers import Threads
 
     rows = np.load(folder / "rows.npy")
     k1, k2, eps = PARAMETERS["k1"], PARAMETERS["k2"], PARAMETERS["eps"]

@@ -27,7 +27,7 @@ PARAMETERS = {"k1": 30, "k2": 6, "eps": 0.6, "min_samples": 4, "backend": "ivf"}
 def labelled(rows: np.ndarray, workers: int) -> tuple[float, np.ndarray]:
     """Seconds, and the labels."""
     from itkm_core.clustering import pseudo_label
-    from pipelines.spans import MIN_ROWS, RayTasks
+    from pipelines.steps.label_spans import MIN_ROWS, RayTasks
 
     with own_ray(workers, object_store_memory=len(rows) * 8000):
         tasks = RayTasks("label[bench/0]", rows=MIN_ROWS)

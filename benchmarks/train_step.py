@@ -19,9 +19,9 @@ from pathlib import Path
 from bench_corpus import console, made_corpus, own_ray, record, scratch, show
 
 from itkm_core.corpus.schema import Corpus
+from itkm_core.storage.place import Place
 from pipelines.config import RunConfig, load_config
-from pipelines.encoders import EncoderSource
-from pipelines.storage import Place
+from pipelines.steps.encoders import EncoderSource
 
 
 def bare(base: Path, config: RunConfig, labels: list[str], threads: int) -> float:
@@ -33,8 +33,8 @@ def bare(base: Path, config: RunConfig, labels: list[str], threads: int) -> floa
     from itkm_core.corpus.store import CorpusStore
     from itkm_core.learning.homogeneous import StageOne
     from itkm_core.learning.memory import ClusterMemory
-    from pipelines.label import read_centroids, read_labels
-    from pipelines.train_worker import group_indices
+    from pipelines.steps.label import read_centroids, read_labels
+    from pipelines.training.round_worker import group_indices
 
     torch.set_num_threads(threads)
     corpus = Corpus.open(base / "corpus")
@@ -119,9 +119,9 @@ def main() -> None:
 
 def first_labels(base: Path, config: RunConfig) -> list[str]:
     """Extract and label once; the label steps' folders."""
-    from pipelines.extract import extract
-    from pipelines.label import GroupTask, label_group
-    from pipelines.telemetry import Telemetry
+    from pipelines.steps.extract import extract
+    from pipelines.steps.label import GroupTask, label_group
+    from pipelines.telemetry.handle import Telemetry
 
     corpus = Corpus.open(base / "corpus")
     source = EncoderSource(config.model, corpus.scenarios, config.seed)
@@ -137,8 +137,8 @@ def first_labels(base: Path, config: RunConfig) -> list[str]:
 
 
 def on_ray(base: Path, config: RunConfig, labels: list[str], out: Path) -> dict[str, float]:
-    from pipelines.telemetry import Telemetry
-    from pipelines.train import train_round
+    from pipelines.telemetry.handle import Telemetry
+    from pipelines.training.jobs import train_round
 
     corpus = Corpus.open(base / "corpus")
     _, facts = train_round(

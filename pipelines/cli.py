@@ -14,8 +14,8 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
-from itkm_core.corpus.paths import refuse_secrets
 from itkm_core.errors import ItkmError
+from itkm_core.storage.paths import refuse_secrets
 from pipelines.config import DEFAULT_RECIPE, load_config, recipe_names
 from pipelines.secrets import without_secrets
 from pipelines.signals import heed_sigterm, interrupted_code
@@ -50,7 +50,7 @@ def synth(
     height: Annotated[int, typer.Option(min=16, help="Picture height; the width is half.")] = 64,
 ) -> None:
     """Draw made-up people for the three scenarios."""
-    from itkm_core.corpus.synthetic import SyntheticConfig, write_people
+    from itkm_core.synthetic.write import SyntheticConfig, write_people
     from pipelines.bars import stage_bars
 
     config = SyntheticConfig(
@@ -98,8 +98,8 @@ def ingest(
 ) -> None:
     """Turn folders of pictures into a corpus."""
     from pipelines.bars import stage_bars
-    from pipelines.ingest import ingest as run_ingest
-    from pipelines.ingest_cli import request, summary_table
+    from pipelines.ingest.command import request, summary_table
+    from pipelines.ingest.make import ingest as run_ingest
     from pipelines.session import ray_session
 
     wanted = request(
@@ -131,7 +131,7 @@ def run(
 ) -> None:
     """Train on a corpus, all three stages; pseudo-labels and an encoder come out."""
     from itkm_core.corpus.schema import Corpus
-    from pipelines.run import run_pipeline
+    from pipelines.run.command import run_pipeline
     from pipelines.session import ray_session
 
     config = load_config(recipe, overrides)
@@ -165,8 +165,8 @@ def doctor(
     Asks every node of the cluster, and computes nothing. A line for each check: ok, warn or fail. Exit code 2 where
     one is a fail, else 0.
     """
-    from pipelines.doctor import DoctorRequest
-    from pipelines.doctor import doctor as run_doctor
+    from pipelines.doctor.command import DoctorRequest
+    from pipelines.doctor.command import doctor as run_doctor
     from pipelines.session import ray_session
 
     request = DoctorRequest(load_config(recipe, overrides), corpus, out, timeout)
@@ -222,8 +222,8 @@ def label(
     overrides: Overrides = None,
 ) -> None:
     """Pseudo-labels without training: of features made elsewhere, or of a corpus with an encoder."""
-    from pipelines.label_cli import LabelRequest
-    from pipelines.label_cli import label as run_label
+    from pipelines.label.command import LabelRequest
+    from pipelines.label.command import label as run_label
 
     request = LabelRequest(
         out,
@@ -246,10 +246,10 @@ def evaluate(
     json_path: Annotated[Path | None, typer.Option("--json", help="Also write it here.")] = None,
 ) -> None:
     """Print retrieval and label quality of a run's newest evaluated round."""
-    from pipelines.evaluate import newest_evaluation
-    from pipelines.runs import read_run
-    from pipelines.storage import Place
-    from pipelines.tables import evaluation_table, quality_table
+    from itkm_core.storage.place import Place
+    from pipelines.artifacts.run_folder import read_run
+    from pipelines.run.tables import evaluation_table, quality_table
+    from pipelines.steps.evaluate import newest_evaluation
 
     folder, _ = read_run(Place.at(run_path))
     name, result = newest_evaluation(folder)
@@ -283,8 +283,8 @@ def ablate(
     full (with dru: the recipe as it is). Then without-PART, the full method less one part, and
     single-scenario, the full method on one scenario a run. All have the same number of rounds.
     """
-    from pipelines.ablate import open_study, report, run_study
-    from pipelines.ablate_plot import require_plot
+    from pipelines.ablate.command import open_study, report, run_study
+    from pipelines.ablate.plot import require_plot
     from pipelines.session import ray_session
 
     if plot:
@@ -310,8 +310,8 @@ def dag(
 ) -> None:
     """Print the steps of a run and what each waits for."""
     from itkm_core.corpus.schema import Corpus
-    from pipelines.dag import as_mermaid, as_text
-    from pipelines.run import rounds_of
+    from pipelines.run.command import rounds_of
+    from pipelines.run.dag import as_mermaid, as_text
 
     rounds = rounds_of(load_config(recipe, overrides), Corpus.open(corpus))
     print(as_mermaid(rounds) if mermaid else as_text(rounds))

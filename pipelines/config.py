@@ -19,7 +19,6 @@ from pydantic import (
     model_validator,
 )
 
-from itkm_core.corpus.paths import refuse_secrets
 from itkm_core.corpus.transforms import Augmentation
 from itkm_core.errors import ConfigError
 from itkm_core.learning.config import (
@@ -29,6 +28,7 @@ from itkm_core.learning.config import (
     PromptConfig,
     TextUpdateConfig,
 )
+from itkm_core.storage.paths import refuse_secrets
 
 DEFAULT_RECIPE = "tiny"
 

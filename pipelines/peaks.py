@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipelines.telemetry import Telemetry
+    from pipelines.telemetry.handle import Telemetry
 
 
 def peak_memory() -> dict[str, int]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from itkm_core.storage.place import Place
+from pipelines.artifacts.run_folder import digest_of
 from pipelines.config import RunConfig
-from pipelines.prompts_worker import TOKENS, PromptsTask, prompts_loop
-from pipelines.runs import digest_of
-from pipelines.storage import Place
-from pipelines.telemetry import Telemetry
-from pipelines.train import run_workers
+from pipelines.telemetry.handle import Telemetry
+from pipelines.training.jobs import run_workers
+from pipelines.training.prompts_worker import TOKENS, PromptsTask, prompts_loop
 
 
 def train_prompts(

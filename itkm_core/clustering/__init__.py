@@ -2,10 +2,10 @@
 
 from itkm_core.clustering.agreement import agreement
 from itkm_core.clustering.guards import Condition, check, describe, keep_or_stop
-from itkm_core.clustering.neighbors import Neighbors, nearest
 from itkm_core.clustering.plateau import Choice, choose_eps
 from itkm_core.clustering.pseudo_labels import PseudoLabels, pseudo_label
 from itkm_core.clustering.sweep import Sweep, SweepPoint, sweep
+from itkm_core.neighbors.nearest import Neighbors, nearest
 
 __all__ = [
     "Choice",

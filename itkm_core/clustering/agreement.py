@@ -13,9 +13,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.compiled import Array, kernel
 from itkm_core.clustering.guards import label_array
 from itkm_core.errors import LabelError
+from itkm_core.neighbors.kernels import Array, kernel
 
 
 def agreement(labels_a: npt.ArrayLike, labels_b: npt.ArrayLike) -> float:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.compiled import Array, kernel
 from itkm_core.clustering.dbscan import Clustering
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph
+from itkm_core.neighbors.kernels import Array, kernel
 
 
 def confidence(

@@ -11,11 +11,11 @@ import importlib.util
 
 import numpy as np
 
-from itkm_core.clustering.compiled import Array, kernel
 from itkm_core.clustering.dbscan import Clustering, clustering_of
+from itkm_core.clustering.footprint import free_memory
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph
-from itkm_core.clustering.memory import free_memory
 from itkm_core.errors import ConfigError
+from itkm_core.neighbors.kernels import Array, kernel
 
 BYTES_A_PAIR = 6
 """A float32 distance, and what cuML keeps beside it. [ours]"""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.compiled import Array, kernel
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph
 from itkm_core.errors import ConfigError
+from itkm_core.neighbors.kernels import Array, kernel
 
 
 @dataclass(frozen=True)

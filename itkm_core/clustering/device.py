@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.compiled import Array
-from itkm_core.clustering.products import readable
 from itkm_core.clustering.reciprocal import SparseRows
+from itkm_core.neighbors.kernels import Array
+from itkm_core.neighbors.products import readable
 
 BLOCK_ENTRIES = 1 << 23
 """Comparisons, or terms of sums, of a block: under a gigabyte on the device. [ours]"""

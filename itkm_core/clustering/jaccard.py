@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.compiled import Array, kernel, span_in_blocks
 from itkm_core.clustering.device import or_none, pairs_on_device
-from itkm_core.clustering.duplicates import Groups, group_equal_lists, regrouped
 from itkm_core.clustering.reciprocal import SparseRows, encode
-from itkm_core.clustering.workers import Workers, joined_each
+from itkm_core.neighbors.equal_rows import Groups, group_equal_lists, regrouped
+from itkm_core.neighbors.kernels import Array, kernel, span_in_blocks
+from itkm_core.neighbors.workers import Workers, joined_each
 
 TIE_TOLERANCE = 1e-6
 """d <= eps + this counts as within eps: distances repeat exactly (d = 0.5), their float sums do not."""

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.compiled import thread_count
 from itkm_core.clustering.confidence import confidence
 from itkm_core.clustering.cuml_dbscan import check_cuml, cuml_dbscan, fits_device
 from itkm_core.clustering.dbscan import Clustering
 from itkm_core.clustering.dbscan import dbscan as sparse_dbscan
-from itkm_core.clustering.features import unit_rows
+from itkm_core.clustering.footprint import check_memory, estimate_memory, free_memory
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph, jaccard_graph
-from itkm_core.clustering.memory import check_memory, estimate_memory, free_memory
-from itkm_core.clustering.neighbors import RECALL, nearest
-from itkm_core.clustering.search import resolve_backend
-from itkm_core.clustering.workers import Threads, Workers
 from itkm_core.errors import ConfigError, FeatureError
+from itkm_core.neighbors.kernels import thread_count
+from itkm_core.neighbors.nearest import RECALL, nearest
+from itkm_core.neighbors.search import resolve_backend
+from itkm_core.neighbors.unit_rows import unit_rows
+from itkm_core.neighbors.workers import Threads, Workers
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def pseudo_label(
     is the order of rows. With them, permuted rows give the same labels, bit for bit. Without them a permutation
     gives the same partition unless rows tie exactly (copies of one image beyond k1).
     `num_threads`: default OMP_NUM_THREADS, else all usable cores. `workers`: who computes, in place of this process's
-    threads (`itkm_core.clustering.workers`). The result depends on neither.
+    threads (`itkm_core.neighbors.workers`). The result depends on neither.
 
     N = 0 gives empty arrays. The source of each step is named in its module; where border images go and the
     confidence are [ours].

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.compiled import Array, kernel, span_in_blocks
-from itkm_core.clustering.similarity import softmax_rows
-from itkm_core.clustering.workers import Workers, joined, joined_each
+from itkm_core.neighbors.kernels import Array, kernel, span_in_blocks
+from itkm_core.neighbors.similarity import softmax_rows
+from itkm_core.neighbors.workers import Workers, joined, joined_each
 
 NEAREST_FEW = 8
 

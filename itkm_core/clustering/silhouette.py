@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.compiled import Array, kernel, map_blocks, scratch_block
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph
+from itkm_core.neighbors.kernels import Array, kernel, map_blocks, scratch_block
 
 
 def silhouette(

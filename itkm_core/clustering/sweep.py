@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from itkm_core.clustering.agreement import agreement
-from itkm_core.clustering.compiled import thread_count
 from itkm_core.clustering.dbscan import Clustering
 from itkm_core.clustering.guards import Condition, check
-from itkm_core.clustering.neighbors import RECALL
 from itkm_core.clustering.pseudo_labels import JaccardSpace, PseudoLabels, check_eps, jaccard_space
 from itkm_core.clustering.silhouette import silhouette
-from itkm_core.clustering.workers import Workers
 from itkm_core.errors import ConfigError
+from itkm_core.neighbors.kernels import thread_count
+from itkm_core.neighbors.nearest import RECALL
+from itkm_core.neighbors.workers import Workers
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from pyarrow import fs
 
-from itkm_core.corpus.paths import is_local, resolve
 from itkm_core.errors import CorpusError
+from itkm_core.storage.paths import is_local, resolve
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 

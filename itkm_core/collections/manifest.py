@@ -7,8 +7,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from itkm_core.collections.pattern import FIELDS
-from itkm_core.corpus.paths import resolve
 from itkm_core.errors import CorpusError
+from itkm_core.storage.paths import resolve
 
 KEYS = ("uri", "path")
 MANIFEST_SUFFIXES = (".csv", ".csv.gz", ".parquet")

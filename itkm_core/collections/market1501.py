@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from itkm_core.collections.files import check_folder, check_inside, picture_files
-from itkm_core.corpus.paths import exists, join
 from itkm_core.corpus.schema import LISTING_SCHEMA, UNKNOWN
 from itkm_core.errors import CorpusError
+from itkm_core.storage.paths import exists, join
 
 SCENARIO = "market1501"
 FOLDERS = {"bounding_box_train": "train", "query": "query", "bounding_box_test": "gallery"}

@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 
 from itkm_core.collections.files import check_folder, check_inside, normal_paths
 from itkm_core.collections.listing import check_listing
-from itkm_core.corpus.paths import exists, join, resolve
 from itkm_core.corpus.schema import LISTING_SCHEMA
 from itkm_core.errors import CorpusError
+from itkm_core.storage.paths import exists, join, resolve
 
 MANIFEST_FILE = "manifest.parquet"
 RECORD_FILE = "synth.json"

@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from itkm_core.corpus.object_store import patiently
-from itkm_core.corpus.paths import exists, is_local, join, read_bytes, resolve
 from itkm_core.corpus.record import check_record
 from itkm_core.errors import CorpusError, StorageError
+from itkm_core.storage.object_store import patiently
+from itkm_core.storage.paths import exists, is_local, join, read_bytes, resolve
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "query", "gallery")

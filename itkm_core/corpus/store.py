@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from itkm_core.corpus.locks import exclusive
-from itkm_core.corpus.object_store import patiently
-from itkm_core.corpus.paths import resolve
 from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import CorpusError, StorageError
+from itkm_core.storage.locks import exclusive
+from itkm_core.storage.object_store import patiently
+from itkm_core.storage.paths import resolve
 
 _CACHE_SCHEMA = pa.schema([("sample_id", pa.int64()), ("image", pa.binary())])
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itkm_core.corpus.synthetic_people import Person
-from itkm_core.corpus.synthetic_pose import Pen, Pose, Surface
+from itkm_core.synthetic.people import Person
+from itkm_core.synthetic.pose import Pen, Pose, Surface
 
 
 def draw_bag_behind(pen: Pen, person: Person, pose: Pose, shoulder: float) -> None:

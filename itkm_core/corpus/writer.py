@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 
 from itkm_core.corpus.digest import DIGEST_BYTES, table_digest
 from itkm_core.corpus.images import Encoded
-from itkm_core.corpus.paths import is_local, join, resolve, write_bytes
 from itkm_core.corpus.schema import (
     CORPUS_FILE,
     CORPUS_SCHEMA,
@@ -28,6 +27,7 @@ from itkm_core.corpus.schema import (
     SCHEMA_VERSION,
     UNKNOWN,
 )
+from itkm_core.storage.paths import is_local, join, resolve, write_bytes
 
 ROW_GROUP_ROWS = 1000
 ROW_GROUP_BYTES = 16 * 1024 * 1024

@@ -14,8 +14,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.features import unit_rows
-from itkm_core.clustering.similarity import listed_cosines
 from itkm_core.errors import ConfigError, FeatureError
 from itkm_core.matching.assignment import (
     Affinities,
@@ -24,6 +22,8 @@ from itkm_core.matching.assignment import (
     progressive,
 )
 from itkm_core.matching.csr import Csr, csr_of_pairs
+from itkm_core.neighbors.similarity import listed_cosines
+from itkm_core.neighbors.unit_rows import unit_rows
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.across import nearest_across
-from itkm_core.clustering.compiled import Array, kernel, map_blocks, thread_count
-from itkm_core.clustering.duplicates import group_equal_rows
-from itkm_core.clustering.features import unit_rows
-from itkm_core.clustering.similarity import listed_cosines
 from itkm_core.errors import ConfigError, FeatureError
 from itkm_core.matching.clusters import check_columns
 from itkm_core.matching.csr import Csr, csr_of_mask, empty_csr, mutual_entries
+from itkm_core.neighbors.across import nearest_across
+from itkm_core.neighbors.equal_rows import group_equal_rows
+from itkm_core.neighbors.kernels import Array, kernel, map_blocks, thread_count
+from itkm_core.neighbors.similarity import listed_cosines
+from itkm_core.neighbors.unit_rows import unit_rows
 
 TEXT_STEP = 1e-5
 """Text cosines are compared in whole multiples of this. [ours]"""

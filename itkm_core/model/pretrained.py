@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from itkm_core.corpus.locks import exclusive, node_lock
 from itkm_core.errors import ModelError
 from itkm_core.model.tiny import TINY_MEAN, TINY_NAME, TINY_STD
+from itkm_core.storage.locks import exclusive, node_lock
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 EMBEDDED_WEIGHTS = Path(__file__).parent / "weights" / f"{TINY_NAME}.safetensors"

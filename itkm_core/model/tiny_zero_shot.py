@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from itkm_core.corpus.images import decode_image
-from itkm_core.corpus.synthetic_config import SyntheticConfig
-from itkm_core.corpus.synthetic_sample import Sample, iter_samples
 from itkm_core.evaluation.ranking import rank
 from itkm_core.model.tiny import TINY_CONFIG, TINY_MEAN, TINY_NAME, TINY_STD
+from itkm_core.synthetic.config import SyntheticConfig
+from itkm_core.synthetic.sample import Sample, iter_samples
 
 
 def pictures(samples: Sequence[Sample]) -> Tensor:

@@ -19,12 +19,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch.nn import functional as F
 
-from itkm_core.corpus.synthetic_config import SyntheticConfig
-from itkm_core.corpus.synthetic_sample import iter_samples
 from itkm_core.errors import TrainingError
 from itkm_core.model.tiny import TINY_NAME, build_tiny_clip
 from itkm_core.model.tiny_text import CompactText, WordLoss, clip_loss
 from itkm_core.model.tiny_zero_shot import encode, normalise, pictures, zero_shot
+from itkm_core.synthetic.config import SyntheticConfig
+from itkm_core.synthetic.sample import iter_samples
 
 DEFAULT_OUT = Path(__file__).parent / "weights" / f"{TINY_NAME}.safetensors"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.gauges import GAUGES
+from pipelines.telemetry.gauges import GAUGES
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "cluster_configs/monitoring"

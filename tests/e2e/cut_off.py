@@ -10,7 +10,7 @@ from typing import Any
 
 from ray import cloudpickle
 
-from pipelines.storage import Place
+from itkm_core.storage.place import Place
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from flaky_s3 import FlakyS3, serving
 
-from pipelines import doctor_storage
-from pipelines.doctor_ask import Answers, Node
-from pipelines.storage import Place
+from itkm_core.storage.place import Place
+from pipelines.doctor import storage as doctor_storage
+from pipelines.doctor.ask import Answers, Node
 
 NODES = [Node(identity * 8, f"10.0.0.{identity}", {}) for identity in "123"]
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from flaky_s3 import ACCESS_KEY, SECRET_KEY, FlakyS3, serving
 
-from pipelines.storage import Place
+from itkm_core.storage.place import Place
 
 STEPS = ("extract", "label", "train")
 

@@ -9,11 +9,11 @@ from flaky_s3 import FlakyS3, serving
 from ray.train import Checkpoint
 
 from itkm_core.errors import StorageError
-from pipelines.evaluate import newest_evaluation
-from pipelines.label_cli import last_checkpoint
-from pipelines.runs import RunFolder
-from pipelines.storage import Place
-from pipelines.workers import opened
+from itkm_core.storage.place import Place
+from pipelines.artifacts.run_folder import RunFolder
+from pipelines.label.command import last_checkpoint
+from pipelines.steps.evaluate import newest_evaluation
+from pipelines.training.worker import opened
 
 
 def test_small_files_in_a_store_that_lists_late(credentials: dict[str, str]) -> None:

@@ -23,12 +23,14 @@ from cut_off import after_a_checkpoint
 from ray.cluster_utils import Cluster
 from rich.console import Console
 
-from pipelines import extract, steps, train
+from itkm_core.storage.place import Place
 from pipelines.cli import app
 from pipelines.config import load_config
-from pipelines.run import run_pipeline
+from pipelines.run import steps
+from pipelines.run.command import run_pipeline
 from pipelines.session import ray_session
-from pipelines.storage import Place
+from pipelines.steps import extract
+from pipelines.training import jobs as train
 
 MEMORY = 100 * 2**20
 STEPS = ("extract", "label", "train")

@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from pipelines.gauges import GAUGES
+from pipelines.telemetry.gauges import GAUGES
 
 Ask = Callable[[str], Any]  # the JSON at a path of the dashboard
 

@@ -16,10 +16,10 @@ from itkm_core.learning.text_update import (
     text_cluster,
     update_instance_text,
 )
-from pipelines.label import cluster_means
-from pipelines.match import MatchTask
-from pipelines.storage import Place
-from pipelines.texts import MovedTexts, Texts, block_name
+from itkm_core.storage.place import Place
+from pipelines.artifacts.texts import MovedTexts, Texts, block_name
+from pipelines.steps.label import cluster_means
+from pipelines.steps.match import MatchTask
 
 SCENARIO, RHO = "day/night", 0.7
 SIZES = (40, 33)

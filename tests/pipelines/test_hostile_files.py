@@ -22,12 +22,12 @@ from rich.console import Console
 from itkm_core.errors import FeatureError, ItkmError, ModelError, StorageError
 from itkm_core.model.clip import load_clip
 from itkm_core.model.weights import load_encoder
-from pipelines import prompts_worker, train_worker
-from pipelines.label_cli import LabelRequest, label
-from pipelines.label_index import read_group, read_index
-from pipelines.label_input import read_input
+from itkm_core.storage.place import Place
+from pipelines.label.command import LabelRequest, label
+from pipelines.label.index import read_group, read_index
+from pipelines.label.input import read_input
 from pipelines.states import read_state
-from pipelines.storage import Place
+from pipelines.training import prompts_worker, round_worker
 
 
 class Attack:
@@ -113,7 +113,7 @@ def test_a_checkpoint_of_a_training(attack: Attack, tmp_path: Path, form, name: 
 
     checkpoint = SimpleNamespace(path="runs/mine/round-001", as_directory=folder)
     stage: Any = SimpleNamespace()
-    worker = train_worker if name == "training.pt" else prompts_worker
+    worker = round_worker if name == "training.pt" else prompts_worker
     with pytest.raises(StorageError, match=f"runs/mine/round-001/{name} is damaged, or holds more"):
         worker.resume_step(stage, checkpoint)
 
@@ -209,7 +209,7 @@ def test_arrays_of_a_run(attack: Attack, tmp_path: Path) -> None:
 
 def test_a_configuration_of_objects(tmp_path: Path) -> None:
     from pipelines.config import load_config
-    from pipelines.ingest_config import load_ingest_config
+    from pipelines.ingest.config import load_ingest_config
 
     path = tmp_path / "c.yaml"
     call = "!!python/object/apply:pathlib.Path"

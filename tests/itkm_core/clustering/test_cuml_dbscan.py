@@ -12,8 +12,8 @@ from itkm_core.clustering import pseudo_label
 from itkm_core.clustering.cuml_dbscan import cuml_dbscan, fits_device
 from itkm_core.clustering.dbscan import dbscan
 from itkm_core.clustering.pseudo_labels import jaccard_space
-from itkm_core.clustering.workers import Threads
 from itkm_core.errors import ConfigError
+from itkm_core.neighbors.workers import Threads
 
 
 class LikeCuml(DBSCAN):

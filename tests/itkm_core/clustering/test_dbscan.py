@@ -6,9 +6,9 @@ from sklearn.cluster import DBSCAN
 
 from itkm_core.clustering.confidence import confidence
 from itkm_core.clustering.dbscan import dbscan
-from itkm_core.clustering.duplicates import group_equal_rows
 from itkm_core.clustering.jaccard import JaccardGraph
 from itkm_core.errors import ConfigError
+from itkm_core.neighbors.equal_rows import group_equal_rows
 
 
 def graph_of_matrix(distances, within=None, members=None, max_distance=0.9):

@@ -7,9 +7,9 @@ from itkm_core.clustering import device as module
 from itkm_core.clustering import pseudo_label
 from itkm_core.clustering.device import encode_on_device
 from itkm_core.clustering.jaccard import graph_of
-from itkm_core.clustering.neighbors import nearest
 from itkm_core.clustering.reciprocal import encode
-from itkm_core.clustering.workers import Threads
+from itkm_core.neighbors.nearest import nearest
+from itkm_core.neighbors.workers import Threads
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from itkm_core.clustering import compiled, reciprocal
+from itkm_core.clustering import reciprocal
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, graph_of
 from itkm_core.clustering.reciprocal import SparseRows, encode
-from itkm_core.clustering.workers import Threads
+from itkm_core.neighbors import kernels
+from itkm_core.neighbors.workers import Threads
 
 
 def dense(rows):
@@ -84,7 +85,7 @@ def test_blocks_and_threads_change_no_bit(make, twin, monkeypatch):
     ranked = twin.lists(rows, 12)
     results = []
     for block, threads in ((10_000, 1), (37, 1), (64, 3), (1, 2)):
-        monkeypatch.setattr(compiled, "scratch_block", lambda n, block=block: block)
+        monkeypatch.setattr(kernels, "scratch_block", lambda n, block=block: block)
         graph = graph_of(encode(rows, ranked, 4, Threads(threads)), 0.6, Threads(threads))
         results.append((graph.start, graph.neighbors, graph.distances))
     for other in results[1:]:

@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from itkm_core.corpus.synthetic_config import SyntheticConfig
-from itkm_core.corpus.synthetic_sample import Sample, iter_samples
 from itkm_core.evaluation.ranking import rank
 from itkm_core.model.tiny import build_tiny_clip
 from itkm_core.model.tiny_zero_shot import encode, pictures, zero_shot
 from itkm_core.model.train_tiny import DEFAULT_OUT
+from itkm_core.synthetic.config import SyntheticConfig
+from itkm_core.synthetic.sample import Sample, iter_samples
 
 
 def test_the_architecture_is_the_small_one() -> None:

@@ -1,0 +1,189 @@
+"""Labels for images that arrive later: clusters of known images, or new ones; no known label moves. [ours]
+
+Step 1 of docs/labelling.md is brought up to date for all images without a search among the known ones
+(`arrival_lists.py`), steps 2 to 4 are computed for all, so that the Jaccard graph is the one of labelling everything
+anew, and step 5 is done for the new images alone (`arrival_rule.py`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from itkm_core.clustering.arrivals.lists import join_lists
+from itkm_core.clustering.arrivals.rule import place_new
+from itkm_core.clustering.footprint import check_memory, estimate_memory, free_memory
+from itkm_core.clustering.jaccard import jaccard_graph
+from itkm_core.clustering.pseudo_labels import check_eps, check_parameters, order_of
+from itkm_core.errors import FeatureError
+from itkm_core.neighbors.kernels import thread_count
+from itkm_core.neighbors.nearest import RECALL
+from itkm_core.neighbors.products import readable
+from itkm_core.neighbors.search import resolve_backend
+from itkm_core.neighbors.unit_rows import unit_rows
+from itkm_core.neighbors.workers import Threads, Workers
+
+
+@dataclass(frozen=True)
+class Known:
+    """Images of one (scenario, group) that have labels, in rising order of sample id, and their neighbours.
+
+    `sample_ids` int64 [N]; `rows` float32 [N, D], as they were compared; `lists` int32 [N, min(k1, N)], the step 1
+    of docs/labelling.md; `labels` int64 [N]; `is_core` bool [N].
+    """
+
+    sample_ids: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.float32]
+    lists: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.int64]
+    is_core: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What `label_arrivals` found, in the order of its input rows.
+
+    `labels` int64 [M]: -1 for an outlier, a known cluster's, or from `num_known_clusters` on a new one's, numbered in
+    order of first member. `is_core` bool [M], `confidence` float32 [M]: as in `PseudoLabels`, among all images.
+    `known`: all N + M images, for those that arrive next. `parameters`: plain JSON values; beside those of
+    `PseudoLabels` `num_known` (images), `num_joined` (images that got a known label), `new_clusters`,
+    `would_merge` (pairs of clusters that labelling everything anew would join, for a core image each lie within eps
+    of each other, one of the two images new) and `outliers_near` (known outliers within eps of a new core image).
+    """
+
+    labels: npt.NDArray[np.int64]
+    is_core: npt.NDArray[np.bool_]
+    confidence: npt.NDArray[np.float32]
+    num_known_clusters: int
+    known: Known
+    parameters: dict[str, Any]
+
+
+def label_arrivals(
+    known: Known,
+    features: Any,
+    *,
+    sample_ids: npt.ArrayLike | None = None,
+    k1: int = 30,
+    k2: int = 6,
+    eps: float = 0.6,
+    min_samples: int = 4,
+    backend: str = "auto",
+    recall: float = RECALL,
+    num_threads: int | None = None,
+    workers: Workers | None = None,
+) -> Arrivals:
+    """Label `features` [M, D] against `known`, whose parameters these must be; see `pseudo_label` for them.
+
+    `sample_ids` int [M], none of them known; without them they go on behind the largest known one. With exact
+    neighbours and where no core image, no cluster of the known ones would change, the labels are those of
+    labelling everything anew. Costs 2 N M + M^2 products, and N + M rows of the steps after the search.
+
+    Raises ConfigError for a parameter out of range, FeatureError for unusable rows, rows of another dimension,
+    repeated or known sample ids, and lists that do not fit k1.
+    """
+    check_eps(eps)
+    check_parameters(k1, k2, min_samples)
+    by: Workers = workers or Threads(thread_count(num_threads))
+    rows = unit_rows(features)
+    if sample_ids is None:
+        sample_ids = known.sample_ids.max(initial=-1) + 1 + np.arange(len(rows))
+    order = order_of(sample_ids, len(rows))
+    ids = np.asarray(sample_ids).astype(np.int64)
+    back = slice(None) if order is None else np.argsort(order)
+    if order is not None:
+        ids, rows = ids[order], rows[order]
+    _check_fit(known, ids, rows, k1)
+    num_known, num_all = len(known.rows), len(known.rows) + len(rows)
+    k1_used, k2_used = min(k1, num_all), min(k2, num_all)
+    if 0 < num_all < k1:
+        warnings.warn(
+            f"{num_all} images are fewer than k1 = {k1}: using k1 = {k1_used}, k2 = {k2_used}",
+            stacklevel=2,
+        )
+    num_clusters = int(known.labels.max(initial=-1)) + 1
+    parameters: dict[str, Any] = {
+        "k1": int(k1),
+        "k2": int(k2),
+        "eps": float(eps),
+        "min_samples": int(min_samples),
+        "backend": backend,
+        "recall": float(recall),
+        "num_images": len(rows),
+        "num_known": num_known,
+        "k1_used": int(k1_used),
+        "k2_used": int(k2_used),
+    }
+    if not len(rows):
+        nothing = {"num_joined": 0, "new_clusters": 0, "would_merge": [], "outliers_near": 0}
+        none = np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0, np.float32)
+        return Arrivals(*none, num_clusters, known, {**parameters, **nothing})
+    needed = estimate_memory(
+        num_all,
+        rows.shape[1],
+        k1=k1_used,
+        k2=k2_used,
+        backend=resolve_backend(backend, num_all, by.device),
+        divided=not isinstance(by, Threads),
+    )
+    check_memory(needed, free_memory(), num_images=num_all, k1=k1_used)
+    # Kernels are compiled anew for read-only arrays, as those of a memory-mapped file are.
+    joined = join_lists(
+        (known.sample_ids, readable(known.rows), known.lists),
+        (ids, readable(rows)),
+        k1,
+        backend=backend,
+        recall=recall,
+        workers=by,
+    )
+    graph = jaccard_graph(joined.rows, joined.lists, k2=k2_used, max_distance=eps, workers=by)
+    is_new = np.zeros(num_all, bool)
+    is_new[joined.new_at] = True
+    labels, is_core = np.full(num_all, -1), np.zeros(num_all, bool)
+    labels[joined.known_at], is_core[joined.known_at] = known.labels, known.is_core
+    placed = place_new(graph, labels, is_core, is_new, eps=eps, min_samples=min_samples)
+    mine = placed.labels[joined.new_at]
+    all_ids = np.empty(num_all, np.int64)
+    all_ids[joined.known_at], all_ids[joined.new_at] = known.sample_ids, ids
+    parameters |= {
+        "backend_used": joined.backend,
+        "recall_used": joined.recall,
+        "num_joined": int(((mine >= 0) & (mine < num_clusters)).sum()),
+        "new_clusters": max(int(mine.max()) + 1 - num_clusters, 0),
+        "would_merge": placed.touching.tolist(),
+        "outliers_near": placed.outliers_near,
+    }
+    return Arrivals(
+        mine[back],
+        placed.is_core[joined.new_at][back],
+        placed.confidence[joined.new_at][back],
+        num_clusters,
+        Known(all_ids, joined.rows, joined.lists, placed.labels, placed.is_core),
+        parameters,
+    )
+
+
+def _check_fit(
+    known: Known, ids: npt.NDArray[np.int64], rows: npt.NDArray[np.float32], k1: int
+) -> None:
+    if rows.shape[1] != known.rows.shape[1]:
+        raise FeatureError(
+            f"new features have {rows.shape[1]} columns and the known ones {known.rows.shape[1]}; "
+            "expected vectors of one encoder"
+        )
+    width = min(k1, len(known.rows))
+    if known.lists.shape != (len(known.rows), width):
+        raise FeatureError(
+            f"the known images' neighbour lists have shape {known.lists.shape}; with k1 = {k1} expected "
+            f"{(len(known.rows), width)}"
+        )
+    both = np.intersect1d(known.sample_ids, ids, assume_unique=True)
+    if len(both):
+        raise FeatureError(
+            f"{len(both)} sample ids are those of known images, the first is {both[0]}; expected ids "
+            "that no known image has"
+        )

@@ -1,0 +1,126 @@
+"""Labels of new images on the Jaccard graph of known and new ones; known labels stay. [ours]
+
+Suffixes: N images in order of sample id, T types of images (`jaccard.py`), C clusters.
+
+DBSCAN (`dbscan.py`) with the known images held fast. A new image is core as there: `min_samples` of all images within
+eps. Known core images keep their clusters. A new core image near one goes to the nearest one's cluster, and so, step by
+step, do the new core images near those. New core images that no such chain leads to a known cluster are new clusters.
+A new image that is not core goes to the cluster of its nearest core image, known or new. Ties are those of `dbscan.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from itkm_core.clustering.arrivals.confidence import Members, confidence_of, members
+from itkm_core.clustering.arrivals.nearest_cluster import follow, nearest_cluster
+from itkm_core.clustering.arrivals.types import (
+    core_types,
+    open_clusters,
+    touching_clusters,
+    types_near,
+)
+from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Of all N images: `labels` int64, `is_core` bool, those of known images as they were; `confidence` float32.
+
+    `confidence` is that of `confidence.py`; of known images it is 0 here. `touching` int64 [P, 2]: pairs of
+    clusters, lower first, with a core image each within eps of each other, one of the two images new.
+    `outliers_near`: known outliers within eps of a new core image.
+    """
+
+    labels: Ints
+    is_core: Flags
+    confidence: npt.NDArray[np.float32]
+    touching: Ints
+    outliers_near: int
+
+
+def place_new(
+    graph: JaccardGraph,
+    labels: Ints,
+    is_core: Flags,
+    is_new: Flags,
+    *,
+    eps: float,
+    min_samples: int,
+) -> Placed:
+    """`labels` int64 [N] and `is_core` bool [N] of the known images; what stands there of new ones is not read.
+
+    `graph` reaches to eps. New clusters are numbered after the known ones, in order of first member.
+    """
+    edges = graph.start, graph.neighbors, graph.distances, graph.within, eps + TIE_TOLERANCE
+    type_of = graph.types.group.astype(np.int64)
+    num_types = len(graph.types.first)
+    labels = np.where(is_new, -1, labels)
+    is_core = is_core & ~is_new
+    num_known = int(labels.max(initial=-1)) + 1
+    num_new = np.bincount(type_of[is_new], minlength=num_types)
+    core = core_types(*edges, graph.types.sizes, num_new, min_samples)
+
+    first = _first_rows(labels, is_core, num_known)
+    cluster = nearest_cluster(*edges, core, *members(type_of, labels, is_core, num_types), first)
+    follow(*edges, core, num_new, first, cluster)
+    apart = open_clusters(*edges, core, num_known, cluster)
+
+    # Images of a type apart are a cluster each: numbered, for now, behind those that types have in common.
+    rows = np.flatnonzero(is_new & core[type_of])
+    own = np.where(apart[type_of[rows]], num_known + num_types + rows, cluster[type_of[rows]])
+    opened = np.unique(own[own >= num_known])
+    labels[rows] = np.where(own < num_known, own, num_known + np.searchsorted(opened, own))
+    is_core[rows] = True
+
+    first = _first_rows(labels, is_core, num_known + len(opened))
+    cores = members(type_of, labels, is_core, num_types)
+    border = nearest_cluster(*edges, (num_new > 0) & ~core, *cores, first)
+    rows = np.flatnonzero(is_new & ~core[type_of])
+    labels[rows] = border[type_of[rows]]
+    _number_in_order(labels, is_new, num_known)
+
+    cores = members(type_of, labels, is_core, num_types)
+    new_cores = members(type_of, labels, is_core & is_new, num_types)
+    others = members(type_of, labels, ~is_core & (labels >= 0), num_types)
+    outliers = np.bincount(type_of[~is_new & (labels < 0)], minlength=num_types)
+    rows = np.flatnonzero(is_new & (labels >= 0))
+    confidence = np.zeros(len(labels), np.float32)
+    confidence[rows] = confidence_of(
+        edges, type_of[rows], labels[rows], is_core[rows], cores, others
+    )
+    return Placed(
+        labels,
+        is_core,
+        confidence,
+        _touching(edges, new_cores, cores),
+        int(outliers[types_near(*edges, core)].sum()),
+    )
+
+
+def _touching(edges: tuple[object, ...], new_cores: Members, cores: Members) -> Ints:
+    pairs: Ints = np.unique(touching_clusters(*edges, *new_cores, *cores), axis=0)
+    return pairs
+
+
+def _first_rows(labels: Ints, which: Flags, num_clusters: int) -> Ints:
+    """The first of the images `which` in each cluster, N for none."""
+    first = np.full(num_clusters, len(labels))
+    found, row = np.unique(labels[which], return_index=True)
+    first[found] = np.flatnonzero(which)[row]
+    return first
+
+
+def _number_in_order(labels: Ints, is_new: Flags, num_known: int) -> None:
+    """Renumber the new clusters in order of first member, after the known ones."""
+    rows = np.flatnonzero(is_new & (labels >= num_known))
+    found, row, which = np.unique(labels[rows], return_index=True, return_inverse=True)
+    rank = np.empty(len(found), np.int64)
+    rank[np.argsort(row, kind="stable")] = np.arange(len(found))
+    labels[rows] = num_known + rank[which]

@@ -1,0 +1,67 @@
+"""Who computes a step of the labelling: the threads of this process, or tasks on many machines. [ours]
+
+A step is a function `step(*arguments, start, stop, threads)` of a span of rows, defined at the top of a module so that
+it can be sent. Its result hangs neither on how the rows are cut nor on the threads: so whoever computes it, the labels
+are the same to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from itkm_core.neighbors.kernels import Array
+
+Result = TypeVar("Result")
+
+
+class Workers(Protocol):
+    """Computes spans of rows. `threads`: what one span has, and what is done in one piece beside them.
+
+    `device`: the accelerator that this process may search on, as torch names it; None: it has none.
+    """
+
+    @property
+    def threads(self) -> int: ...
+
+    @property
+    def device(self) -> str | None: ...
+
+    def share(self, array: Array) -> Any:
+        """What stands for an array among the arguments of a step: sent to each machine once, not with each span."""
+        ...
+
+    def spans(
+        self, step: Callable[..., Result], num_rows: int, multiple: int, *arguments: Any
+    ) -> list[Result]:
+        """The step of consecutive spans of all rows, in order; all but the last a multiple of `multiple` rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class Threads:
+    """This process: all rows are one span."""
+
+    threads: int
+    device: str | None = None
+
+    def share(self, array: Array) -> Array:
+        return array
+
+    def spans(
+        self, step: Callable[..., Result], num_rows: int, multiple: int, *arguments: Any
+    ) -> list[Result]:
+        return [step(*arguments, 0, num_rows, self.threads)]
+
+
+def joined_each(parts: Sequence[tuple[Array, ...]]) -> tuple[Array, ...]:
+    """Spans or blocks of several arrays of rows as one of each."""
+    return tuple(joined(each) for each in zip(*parts, strict=True))
+
+
+def joined(parts: Sequence[Array]) -> Array:
+    """Spans or blocks of rows as one array; no copy of a single one."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

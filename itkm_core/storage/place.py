@@ -1,0 +1,194 @@
+"""Small files in any place pyarrow.fs can write: a folder, s3://, gs://."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from itkm_core.errors import StorageError
+from itkm_core.storage.object_store import patiently
+from itkm_core.storage.paths import is_local, join, parent, read_bytes, refuse_secrets, resolve
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder somewhere. Cheap to make, safe to send to a Ray task.
+
+    `uri` is what a user typed: a path of this machine or an address pyarrow.fs understands, its options
+    in the query part. It holds no secret, so it can be shown and kept.
+    """
+
+    uri: str
+
+    @classmethod
+    def at(cls, uri: str | os.PathLike[str]) -> Place:
+        """A place with a local path made absolute, since a Ray worker has another working folder.
+
+        Raises:
+            StorageError: the address has a password or a key in it.
+        """
+        text = os.fspath(uri)
+        refuse_secrets(text)
+        if "://" not in text:
+            return cls(os.path.abspath(text))
+        base, mark, options = text.partition("?")
+        return cls(base.rstrip("/") + mark + options)
+
+    def __truediv__(self, name: str) -> Place:
+        return Place(join(self.uri, name))
+
+    @property
+    def parent(self) -> Place:
+        return Place(parent(self.uri))
+
+    def __str__(self) -> str:
+        return self.uri
+
+    @property
+    def is_local(self) -> bool:
+        return is_local(self.uri)
+
+    def is_same(self, other: Place) -> bool:
+        """Whether two addresses name one folder: by way of links, or with other options of one store."""
+        (fs, path), (their_fs, their_path) = self.resolve(), other.resolve()
+        if self.is_local and other.is_local:
+            return os.path.realpath(path) == os.path.realpath(their_path)
+        return fs.type_name == their_fs.type_name and path == their_path
+
+    def resolve(self) -> tuple[pafs.FileSystem, str]:
+        return resolve(self.uri)
+
+    def exists(self) -> bool:
+        fs, path = self.resolve()
+        return bool(fs.get_file_info(path).type != pafs.FileType.NotFound)
+
+    def is_empty(self) -> bool:
+        """Whether nothing is here: no such folder, or a folder without an entry."""
+        fs, path = self.resolve()
+        return not fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+
+    def files(self, suffix: str = "") -> list[str]:
+        """Sorted paths (of the resolved file system) of the files below, at any depth.
+
+        The listing of an object store may be late by a moment: nothing that must be found hangs on it.
+        """
+        fs, path = self.resolve()
+        infos = fs.get_file_info(pafs.FileSelector(path, recursive=True, allow_not_found=True))
+        return sorted(
+            info.path
+            for info in infos
+            if info.type == pafs.FileType.File and info.path.endswith(suffix)
+        )
+
+    def clear(self) -> Place:
+        """An empty folder here, whatever was here before."""
+        fs, path = self.resolve()
+        with self._writing():
+            if fs.get_file_info(path).type != pafs.FileType.NotFound:
+                fs.delete_dir(path)
+            if self.is_local:  # an object store has no folders, and making one asks for more rights
+                fs.create_dir(path, recursive=True)
+        return self
+
+    def remove(self) -> None:
+        """Delete this file, if there is one."""
+        if self.exists():
+            fs, path = self.resolve()
+            fs.delete_file(path)
+
+    def read_bytes(self) -> bytes:
+        try:
+            return read_bytes(self.uri)
+        except (OSError, pa.ArrowException) as error:
+            raise StorageError(f"cannot read {self.uri}: {error}") from error
+
+    def write_bytes(self, data: bytes | memoryview) -> None:
+        """Write whole or not at all: a temporary name, then a rename (an object store's put is whole)."""
+        fs, path = self.resolve()
+        with self._writing():
+            if not self.is_local:
+                with fs.open_output_stream(path) as stream:
+                    stream.write(data)
+                return
+            # Not the process id: on a shared folder another node may have a process of that number.
+            temporary = f"{path}.tmp-{uuid.uuid4().hex}"
+            fs.create_dir(os.path.dirname(path), recursive=True)
+            try:
+                with fs.open_output_stream(temporary) as stream:
+                    stream.write(data)
+                os.replace(temporary, path)
+            except BaseException:
+                # Half a file on a full disk is room that the next try needs.
+                Path(temporary).unlink(missing_ok=True)
+                raise
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            raise StorageError(
+                f"cannot write {self.uri}: {error}; check that the place exists, is writable "
+                "and has room"
+            ) from error
+
+    def read_json(self) -> Any:
+        data = self.read_bytes()
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise StorageError(f"{self.uri} is not JSON ({error}); delete it to redo it") from error
+
+    def write_json(self, value: Any) -> None:
+        self.write_bytes(json.dumps(value, indent=1, sort_keys=True).encode() + b"\n")
+
+    def read_array(self) -> np.ndarray:
+        """A .npy file; never one of Python objects."""
+        array: np.ndarray = self._numbers()
+        return array
+
+    def write_array(self, array: np.ndarray) -> None:
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        self.write_bytes(buffer.getbuffer())
+
+    def read_arrays(self) -> dict[str, np.ndarray]:
+        """A .npz file's arrays by name; never of Python objects."""
+        arrays: dict[str, np.ndarray] = self._numbers(dict)
+        return arrays
+
+    def _numbers(self, whole: Callable[[Any], Any] = np.asarray) -> Any:
+        data = io.BytesIO(self.read_bytes())
+        try:
+            return whole(np.load(data, allow_pickle=False))
+        except Exception as error:  # hostile bytes surface as any of a dozen types
+            raise StorageError(
+                f"{self.uri} is damaged, or holds more than numbers ({error}); delete it to redo it"
+            ) from error
+
+    def write_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        buffer = io.BytesIO()
+        np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
+        self.write_bytes(buffer.getbuffer())
+
+    def read_table(self, **options: Any) -> pa.Table:
+        fs, path = self.resolve()
+        table: pa.Table = patiently(lambda: pq.read_table(path, filesystem=fs, **options))
+        return table
+
+    def write_table(self, table: pa.Table) -> None:
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        self.write_bytes(sink.getvalue().to_pybytes())

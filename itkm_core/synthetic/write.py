@@ -1,0 +1,167 @@
+"""Made-up people on disk: a folder of pictures that any reader of collections can take in. [ours]
+
+{scenario}/{split}/{group}/c{camera}/p{person}_{view}.png|jpg   the pictures
+manifest.parquet   one row a picture: the columns of LISTING_SCHEMA and its caption, sorted by uri
+synth.json         parameters and version; written last, so a folder without it is not finished
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from itkm_core.corpus.schema import LISTING_SCHEMA
+from itkm_core.errors import CorpusError, StorageError
+from itkm_core.synthetic.config import SCENARIOS, SyntheticConfig
+from itkm_core.synthetic.sample import Sample, iter_samples, render_sample, sample_keys
+
+__all__ = [
+    "MANIFEST_FILE",
+    "MANIFEST_SCHEMA",
+    "RECORD_FILE",
+    "SCENARIOS",
+    "SYNTHETIC_VERSION",
+    "Sample",
+    "SyntheticConfig",
+    "WrittenPeople",
+    "iter_samples",
+    "render_sample",
+    "sample_keys",
+    "write_people",
+]
+
+SYNTHETIC_VERSION = 1
+"""Raised whenever the same parameters no longer give the same bytes."""
+
+MANIFEST_FILE = "manifest.parquet"
+RECORD_FILE = "synth.json"
+UNFINISHED_FILE = "synth.unfinished.json"
+
+MANIFEST_SCHEMA = LISTING_SCHEMA.append(pa.field("caption", pa.string()))
+
+
+@dataclass(frozen=True)
+class WrittenPeople:
+    """What `write_people` leaves behind."""
+
+    root: Path
+    manifest: Path
+    num_images: int
+    reused: bool
+    """The folder was complete already and nothing was drawn."""
+
+
+def write_people(
+    config: SyntheticConfig,
+    out_dir: str | os.PathLike[str],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> WrittenPeople:
+    """Draw a synthetic corpus into a folder, or find it there.
+
+    Args:
+        config: the corpus; the same parameters give the same bytes.
+        out_dir: a local folder; made if absent. One that an interrupted call left is drawn again.
+        progress: called with (pictures done, pictures in all), now and then and at the end.
+
+    Returns:
+        Where the pictures lie and how many there are.
+
+    Raises:
+        CorpusError: the folder holds a corpus of other parameters, or anything else.
+        StorageError: the folder cannot be written.
+    """
+    root = Path(out_dir)
+    record = {"version": SYNTHETIC_VERSION, "parameters": config.model_dump(mode="json")}
+    total = len(config.scenarios) * config.people * 2 * config.images
+    try:
+        if _is_done(root, record):
+            if progress:
+                progress(total, total)
+            return WrittenPeople(root, root / MANIFEST_FILE, total, reused=True)
+        root.mkdir(parents=True, exist_ok=True)
+        _replace(root / UNFINISHED_FILE, json.dumps(record, indent=2).encode())
+        rows = []
+        for done, sample in enumerate(iter_samples(config), start=1):
+            path = root / sample.uri
+            if sample.view == 0 or not path.parent.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(path, sample.encoded())
+            rows.append(_row(sample))
+            if progress and (done % 50 == 0 or done == total):
+                progress(done, total)
+        rows.sort(key=lambda row: row["uri"])
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA), sink)
+        _replace(root / MANIFEST_FILE, sink.getvalue().to_pybytes())
+        os.replace(root / UNFINISHED_FILE, root / RECORD_FILE)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write synthetic people to {root}: {error}; give a folder that can be written"
+        ) from error
+    return WrittenPeople(root, root / MANIFEST_FILE, total, reused=False)
+
+
+def _is_done(root: Path, record: dict[str, Any]) -> bool:
+    """Whether the folder holds this corpus, finished; refuse one that holds anything else."""
+    if not root.exists():
+        return False
+    if not root.is_dir():
+        raise CorpusError(f"{root} is a file; expected a folder for synthetic people")
+    for name in (RECORD_FILE, UNFINISHED_FILE):
+        if not (root / name).is_file():
+            continue
+        found = _read_record(root / name)
+        if found != record:
+            raise CorpusError(
+                f"{root} holds synthetic people of other parameters ({_difference(found, record)}):"
+                " give another folder, or the same parameters, or delete this one"
+            )
+        return name == RECORD_FILE and (root / MANIFEST_FILE).is_file()
+    if any(not entry.name.endswith(".partial") for entry in root.iterdir()):
+        raise CorpusError(
+            f"{root} is not empty and holds no synthetic people ({RECORD_FILE} is not there):"
+            " give an empty or a new folder"
+        )
+    return False
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise CorpusError(
+            f"{path} is not JSON ({error}): delete its folder and draw again"
+        ) from error
+    if not isinstance(found, dict) or not isinstance(found.get("parameters"), dict):
+        raise CorpusError(
+            f"{path} is no record of synthetic people: delete its folder or give another"
+        )
+    return found
+
+
+def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    there = {"version": found.get("version"), **found["parameters"]}
+    here = {"version": wanted["version"], **wanted["parameters"]}
+    names = [n for n in dict.fromkeys([*here, *there]) if there.get(n) != here.get(n)]
+    return (
+        ", ".join(f"{n}: there {there.get(n)}, wanted {here.get(n)}" for n in names) or "its record"
+    )
+
+
+def _row(sample: Sample) -> dict[str, Any]:
+    return {name: getattr(sample, name) for name in MANIFEST_SCHEMA.names}
+
+
+def _replace(path: Path, data: bytes) -> None:
+    # Written whole or not at all, also when two processes draw the same folder at once.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)

@@ -1,0 +1,57 @@
+"""What one run of the ablation comes to, read from its manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipelines.artifacts.run_folder import RunFolder
+from pipelines.run.dag import Kind, Round, Stage
+
+Scores = dict[str, dict[str, float | None]]
+"""By scenario: a fraction for each of METRICS, None where the run has none."""
+
+METRICS = {
+    "mean_ap": "mAP",
+    "rank_1": "rank-1",
+    "zero_shot": "zero-shot mAP",
+    "match_accuracy": "cluster matches right",
+    "reliable_accuracy": "reliable matches right",
+}
+
+
+def read_scores(run: RunFolder, rounds: Sequence[Round], scenarios: Sequence[str]) -> Scores:
+    """Scores of a finished run of these rounds. [ours]: what they are the means of.
+
+    `mean_ap` and `rank_1`: of the finished encoder, mean over a scenario's directions of retrieval, which are
+    g=1 -> g=0 and g=0 -> g=1 where both groups have queries and gallery images. `zero_shot`: mean_ap before
+    the first step. `match_accuracy`, `reliable_accuracy`: share of the cluster pairs, of the reliable ones,
+    that are one person in the last round of Stage III.
+    """
+    before, after = _evaluation(run, rounds[0]), _evaluation(run, rounds[-1])
+    matched = [each for each in rounds if each.stage is Stage.HETEROGENEOUS]
+    last = _evaluation(run, matched[-1]) if matched else {}
+    found: Scores = {}
+    for scenario in scenarios:
+        clusters = last.get("matches", {}).get(scenario, {}).get("clusters", {})
+        found[scenario] = {
+            "mean_ap": _mean_direction(after, scenario, "mean_ap"),
+            "rank_1": _mean_direction(after, scenario, "rank_1"),
+            "zero_shot": _mean_direction(before, scenario, "mean_ap"),
+            "match_accuracy": clusters.get("accuracy"),
+            "reliable_accuracy": clusters.get("reliable_accuracy"),
+        }
+    return found
+
+
+def _evaluation(run: RunFolder, each: Round) -> Mapping[str, Any]:
+    """Facts of the round's evaluate step; empty without one. Facts hold what evaluation.json holds."""
+    steps = each.of(Kind.EVALUATE)
+    manifest = run.read(steps[0].name) if steps else None
+    return manifest.facts if manifest is not None else {}
+
+
+def _mean_direction(evaluation: Mapping[str, Any], scenario: str, key: str) -> float | None:
+    rows = [row for row in evaluation.get("retrieval", ()) if row["scenario"] == scenario]
+    scores = [row[key] for row in rows if row[key] is not None]
+    return sum(scores) / len(scores) if scores else None

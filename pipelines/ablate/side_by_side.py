@@ -1,0 +1,116 @@
+"""Runs of the ablation side by side: a driver thread each, a line when one starts and when it ends."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from itkm_core.errors import ItkmError
+from itkm_core.storage.place import Place
+from pipelines.secrets import without_secrets
+
+LOG_WIDTH = 160
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to do: `number` of `total` in the table, variant and seed, and where it keeps its log."""
+
+    number: int
+    total: int
+    name: str
+    seed: int
+    log: Place
+
+    @property
+    def title(self) -> str:
+        return f"run {self.number} of {self.total}  {self.name}, seed {self.seed}"
+
+
+def side_by_side(
+    jobs: Sequence[Job],
+    work: Callable[[Job, Console], None],
+    *,
+    at_once: int,
+    console: Console,
+    on_end: Callable[[Job], str] = lambda job: "",
+) -> dict[tuple[str, int], str]:
+    """Do `work(job, log)` for all jobs in their order, `at_once` at a time. Returns the errors of those that failed.
+
+    One that fails ends no other. `on_end(job)`, in the caller's thread, gives the words of a job's last line.
+    The threads only wait for Ray, so Ctrl-C reaches the caller, and no job starts after it.
+    """
+    failures: dict[tuple[str, int], str] = {}
+    started: dict[Job, float] = {}
+
+    def drive(job: Job) -> None:
+        started[job] = time.monotonic()
+        _say(console, f"{job.title}: started, log in {job.log}")
+        with log_console(job.log) as log:
+            try:
+                work(job, log)
+            except Exception as error:
+                log.print(f"error {_words(error)}", markup=False, soft_wrap=True)
+                if not isinstance(error, ItkmError):
+                    told = without_secrets(traceback.format_exc())
+                    log.print(told, markup=False, soft_wrap=True)
+                raise
+
+    pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="itkm-run")
+    running: dict[Future[None], Job] = {pool.submit(drive, job): job for job in jobs}
+    try:
+        while running:
+            ended, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+            for future in sorted(ended, key=lambda future: running[future].number):
+                job = running.pop(future)
+                seconds = f"{time.monotonic() - started[job]:.0f} s"
+                error = future.exception()
+                if error is None:
+                    _say(console, f"{job.title}: done in {seconds}, {on_end(job)}".rstrip(", "))
+                elif isinstance(error, Exception):
+                    failures[job.name, job.seed] = _words(error)
+                    words = failures[job.name, job.seed].partition("\n")[0]
+                    _say(console, f"{job.title}: failed after {seconds}: {words}; see {job.log}")
+                    on_end(job)
+                else:
+                    raise error
+    finally:
+        # A thread that waits for Ray cannot be stopped; the end of the process ends its wait.
+        pool.shutdown(wait=False, cancel_futures=True)
+    order = [(job.name, job.seed) for job in jobs]
+    return {key: failures[key] for key in order if key in failures}
+
+
+@contextmanager
+def log_console(place: Place) -> Iterator[Console]:
+    """A console that writes to the end of this file: live where it is local, at the end elsewhere."""
+    if place.is_local:
+        _, path = place.resolve()
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "a", buffering=1, encoding="utf-8") as file:
+            yield Console(file=file, width=LOG_WIDTH, color_system=None, force_terminal=False)
+        return
+    text = io.StringIO(place.read_bytes().decode() if place.exists() else "")
+    text.seek(0, io.SEEK_END)
+    try:
+        yield Console(file=text, width=LOG_WIDTH, color_system=None, force_terminal=False)
+    finally:
+        place.write_bytes(text.getvalue().encode())
+
+
+def _words(error: Exception) -> str:
+    """A user's error in its own words; of a fault also what it is."""
+    words = str(error) if isinstance(error, ItkmError) else f"{type(error).__name__}: {error}"
+    return without_secrets(words)
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,113 @@
+"""Features of images in a run folder: where they are, and reading them in order.
+
+Files: features/scenario=<s>/group=<g>/split=<p>/from-<first sample_id>.parquet with `sample_id` and
+`feature` [D] float32 of unit norm, and features/files.json, which names them and is written last. Ray Data
+keeps no row order, so whoever reads a part gets it sorted and checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from itkm_core.errors import FeatureError
+from itkm_core.storage.place import Place
+
+FILES = "files.json"
+
+
+def part_folder(scenario: str, group: int, split: str) -> str:
+    """The folder of the images of one part, below the features."""
+    return f"{_group_folder(scenario, group)}/split={quote(split, safe='')}"
+
+
+def write_files(place: Place, names: Sequence[str]) -> None:
+    """Name the files that the features below `place` consist of. What else lies there is none of them:
+    half a file of a node that was lost, or one of an earlier try whose deletion an object store shows late.
+    """
+    (place / FILES).write_json(sorted(set(names)))
+
+
+def feature_files(
+    place: Place, *, scenario: str | None = None, group: int | None = None
+) -> list[str]:
+    """Sorted paths (of the resolved file system) of the files of features, of one scenario and group or of all.
+
+    A folder of a version that did not name its files is listed.
+    """
+    _, root = place.resolve()
+    if (place / FILES).exists():
+        files = [f"{root}/{name}" for name in (place / FILES).read_json()]
+    else:
+        files = place.files(".parquet")
+    if scenario is None or group is None:
+        return files
+    return [path for path in files if path.startswith(f"{root}/{_group_folder(scenario, group)}/")]
+
+
+@contextmanager
+def seen_from_here(place: Place) -> Iterator[None]:
+    """FeatureError for a file of `place` that its encoder wrote and this machine does not find."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FeatureError(
+            f"{place}: {error}. An encoder wrote it; where that was another machine, the folder is not one that "
+            "all machines share: expected a shared folder, s3:// or gs://. If it was deleted, delete the whole "
+            "folder to redo it"
+        ) from error
+
+
+def read_features(
+    place: Place, ids: np.ndarray, *, scenario: str | None = None, group: int | None = None
+) -> np.ndarray:
+    """Features of exactly `ids`, in that order: float32 [len(ids), D].
+
+    Only the files of the given scenario and group are read, or with neither all.
+
+    Raises:
+        FeatureError: a file or an id is missing, an id is there twice, or a row is not finite or not of unit norm.
+    """
+    table = _read(place, feature_files(place, scenario=scenario, group=group))
+    found = table["sample_id"].to_numpy()
+    order = np.argsort(found, kind="stable")
+    place_of = np.searchsorted(found, ids, sorter=order)
+    place_of = order[np.minimum(place_of, len(order) - 1)] if len(order) else place_of
+    if len(found) != len(np.unique(found)):
+        raise FeatureError(f"{place}: {len(found) - len(np.unique(found))} sample ids come twice")
+    missing = np.ones(len(ids), bool) if not len(found) else found[place_of] != np.asarray(ids)
+    if missing.any():
+        raise FeatureError(
+            f"{place}: no feature for {int(missing.sum())} of {len(ids)} images, "
+            f"the first is sample_id {int(np.asarray(ids)[missing][0])}; delete the folder to redo it"
+        )
+    width = table.schema.field("feature").type.list_size
+    # flatten() honours the slice of each chunk, .values would not.
+    flat = np.concatenate([chunk.flatten().to_numpy() for chunk in table["feature"].chunks])
+    features = flat.reshape(-1, width)[place_of]
+    norms = np.linalg.norm(features, axis=1)
+    wrong = ~(np.abs(norms - 1.0) < 1e-3)  # also true for NaN
+    if wrong.any():
+        raise FeatureError(
+            f"{place}: {int(wrong.sum())} features are not finite or not of unit norm, the first is "
+            f"sample_id {int(np.asarray(ids)[wrong][0])}; the encoder that made them has diverged"
+        )
+    return features
+
+
+def _read(place: Place, files: list[str]) -> pa.Table:
+    columns = ["sample_id", "feature"]
+    if not files:
+        return pa.table({name: [] for name in columns})
+    fs, _ = place.resolve()
+    with seen_from_here(place):
+        return pads.dataset(files, filesystem=fs, format="parquet").to_table(columns=columns)
+
+
+def _group_folder(scenario: str, group: int) -> str:
+    return f"scenario={quote(scenario, safe='')}/group={group}"

@@ -1,0 +1,165 @@
+"""The run folder: what was asked, what each step did, and what may be skipped.
+
+    config.yaml                       the resolved configuration and the corpus it is for
+    round-NNN/<step>/inputs.json      inputs' digests of a step in the middle
+    round-NNN/<step>/manifest.json    inputs' digests, output digest, seconds, facts; written last
+    round-NNN/<step>/...              what the step made
+    metrics.jsonl                     one line per finished step, made anew from the manifests
+
+A step whose manifest is there and whose input digests are what they would be now is not run again.
+That is the whole of resume: a step that died left no manifest and starts over, a training from its last
+checkpoint if its inputs are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import yaml
+
+from itkm_core.errors import ConfigError, StorageError
+from itkm_core.storage.place import Place
+
+MANIFEST = "manifest.json"
+INPUTS = "inputs.json"
+RAY_TRAIN = "ray_train"  # folder of Ray Train's own bookkeeping and mid-stage checkpoints in a step
+
+
+def digest_of(value: Any) -> str:
+    """Short SHA-256 of a JSON-able value (keys sorted) or of bytes."""
+    data = value if isinstance(value, bytes) else json.dumps(value, sort_keys=True).encode()
+    return hashlib.sha256(data).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a finished step says of itself. `digest` names its output; later steps build on it."""
+
+    inputs: dict[str, str]
+    digest: str
+    facts: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's place. Holds no state but the address, so every process may have its own."""
+
+    place: Place
+
+    def step(self, name: str) -> Place:
+        return self.place / name
+
+    def finished(self, name: str, inputs: Mapping[str, str]) -> Manifest | None:
+        """The manifest of step `name` if it was made from exactly these inputs, else None."""
+        manifest = self.read(name)
+        return manifest if manifest is not None and manifest.inputs == dict(inputs) else None
+
+    def begin(self, name: str, inputs: Mapping[str, str]) -> None:
+        """Make the folder of step `name` ready: as it is where the step was begun with these inputs, else empty.
+
+        What a training of other labels has left must not be gone on from.
+        """
+        path = self.step(name) / INPUTS
+        if not path.exists() or path.read_json() != dict(inputs):
+            self.step(name).clear()
+            path.write_json(dict(inputs))
+
+    def read(self, name: str) -> Manifest | None:
+        path = self.step(name) / MANIFEST
+        if not path.exists():
+            return None
+        raw = path.read_json()
+        if raw.get("status") != "complete":
+            return None
+        return Manifest(raw["inputs"], raw["digest"], raw["facts"], raw["seconds"])
+
+    def finish(
+        self,
+        name: str,
+        *,
+        inputs: Mapping[str, str],
+        digest: str,
+        facts: Mapping[str, Any],
+        started: float,
+        resources: Mapping[str, Any] | None = None,
+    ) -> Manifest:
+        manifest = Manifest(dict(inputs), digest, dict(facts), round(time.time() - started, 3))
+        (self.step(name) / MANIFEST).write_json(
+            {
+                "step": name,
+                "status": "complete",
+                "inputs": manifest.inputs,
+                "digest": digest,
+                "facts": manifest.facts,
+                "started": round(started, 3),
+                "seconds": manifest.seconds,
+                "resources": dict(resources or {}),
+                "itkm": version("itkm"),
+                "python": platform.python_version(),
+            }
+        )
+        return manifest
+
+    def write_metrics(self, steps: list[str]) -> None:
+        """metrics.jsonl from the manifests: a rerun or a resume can neither lose nor repeat a line."""
+        lines = []
+        for name in steps:
+            manifest = self.read(name)
+            if manifest is not None:
+                row = {"step": name, "seconds": manifest.seconds, **manifest.facts}
+                lines.append(json.dumps(row, sort_keys=True))
+        (self.place / "metrics.jsonl").write_bytes(("\n".join(lines) + "\n").encode())
+
+
+def open_run(place: Place, identity: Mapping[str, Any], resolved: Mapping[str, Any]) -> RunFolder:
+    """Start or continue the run at `place`.
+
+    `identity` is what decides the run's results (method, model, corpus digest); `resolved` is the whole
+    configuration, of which workers and devices may change between two starts of one run.
+
+    Raises:
+        ConfigError: the place holds a run of another identity; the difference is shown.
+        StorageError: the place holds something that is no run.
+    """
+    config = place / "config.yaml"
+    if config.exists():
+        before = yaml.safe_load(config.read_bytes())["identity"]
+        changes = list(_differences(before, json.loads(json.dumps(identity))))
+        if changes:
+            raise ConfigError(
+                f"{place} holds a run with another configuration:\n  "
+                + "\n  ".join(changes)
+                + "\nGive another --out, or undo the change to continue that run."
+            )
+    elif not place.is_empty():
+        raise StorageError(f"{place} is not empty and holds no run; give another --out")
+    document = {"identity": json.loads(json.dumps(identity)), "config": dict(resolved)}
+    config.write_bytes(yaml.safe_dump(document, sort_keys=False).encode())
+    return RunFolder(place)
+
+
+def read_run(place: Place) -> tuple[RunFolder, dict[str, Any]]:
+    """The run at `place` and its config.yaml. StorageError where there is none."""
+    config = place / "config.yaml"
+    if not config.exists():
+        raise StorageError(f"no run at {place}: expected config.yaml in it; check the path")
+    return RunFolder(place), yaml.safe_load(config.read_bytes())
+
+
+def _differences(before: Any, now: Any, key: str = "") -> list[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        names = sorted(set(before) | set(now))
+        found = []
+        for name in names:
+            path = f"{key}.{name}" if key else name
+            found += _differences(before.get(name), now.get(name), path)
+        return found
+    return [] if before == now else [f"{key}: {before!r} there, {now!r} now"]

@@ -1,0 +1,74 @@
+"""Text representations of a group as files, and how they follow the labels (DRU) or do not.
+
+In a prompts step a file's block is `<scenario>-<g>`, in a scenario's match step `<g>`:
+
+text-<block>.npy            T [K, D], a row per cluster
+instance-text-<block>.npy   t [N, D], a row per image, in order of sample_id
+text-cluster-<block>.npy    int64 [N], in a prompts step: the cluster whose T^0 the image has
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import numpy as np
+
+from itkm_core.storage.place import Place
+
+
+def block_name(scenario: str, group: int) -> str:
+    """A block's part of the file names in a prompts step."""
+    return f"{quote(scenario, safe='')}-{group}"
+
+
+@dataclass(frozen=True)
+class MovedTexts:
+    """Texts of one group that belong to a round's labels."""
+
+    clusters: np.ndarray  # T [K, D]
+    instances: np.ndarray  # t [N, D]
+
+    def write(self, step: Place, block: str) -> None:
+        (step / f"text-{block}.npy").write_array(self.clusters)
+        (step / f"instance-text-{block}.npy").write_array(self.instances)
+
+
+def read_texts(step: Place, block: str) -> MovedTexts:
+    """What `MovedTexts.write` wrote."""
+    return MovedTexts(
+        (step / f"text-{block}.npy").read_array(),
+        (step / f"instance-text-{block}.npy").read_array(),
+    )
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Where the texts of one group are that the labels of a round are to move."""
+
+    step: Place
+    block: str
+
+    def moved(self, labels: np.ndarray, rho: float | None) -> MovedTexts:
+        """The texts of the clusters and images of new labels, int64 [N].
+
+        With `rho` as DRU has it: T is the mean of the members' t, and then t moves towards T. With None
+        t stays, and T is the T^0 that most members have (Stage II's files only).
+
+        Raises:
+            FeatureError, LabelError: labels of other images than the texts'.
+        """
+        from itkm_core.learning.text_update import (
+            cluster_text,
+            majority_text,
+            update_instance_text,
+        )
+
+        texts = read_texts(self.step, self.block)
+        if rho is None:
+            owners = (self.step / f"text-cluster-{self.block}.npy").read_array()
+            return MovedTexts(majority_text(owners, labels, texts.clusters), texts.instances)
+        moved = cluster_text(texts.instances, labels)
+        return MovedTexts(
+            moved, update_instance_text(texts.instances, moved, labels, rho).astype(np.float32)
+        )

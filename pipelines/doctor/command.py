@@ -1,0 +1,234 @@
+"""`itkm doctor`: what would end a long run after hours, looked for in a minute, on all nodes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from pyarrow import fs as pafs
+from rich.console import Console
+from rich.markup import escape
+
+from itkm_core.corpus.schema import Corpus
+from itkm_core.errors import ItkmError
+from itkm_core.storage.paths import resolve
+from pipelines.config import ModelConfig, RunConfig
+from pipelines.doctor.ask import Node, ask, cluster_nodes
+from pipelines.doctor.judge_cluster import (
+    Line,
+    judge_corpus,
+    judge_model,
+    judge_nodes,
+    judge_token,
+    judge_versions,
+)
+from pipelines.doctor.judge_machines import (
+    judge_disks,
+    judge_gpus,
+    judge_labelling,
+    judge_shared_memory,
+)
+from pipelines.doctor.probe import look, versions
+from pipelines.doctor.storage import examine_storage
+from pipelines.run.command import rounds_of
+from pipelines.scenarios import narrow
+from pipelines.secrets import without_secrets
+from pipelines.steps.label_resources import task_memory
+
+HERE = "this command"
+GPU_SHARE = 0.8
+"""Of a node's time that its GPUs may take, so that the rest of its answer still arrives."""
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@dataclass(frozen=True)
+class DoctorRequest:
+    """What is examined: a configuration, and where its corpus and its run are, as far as they were given."""
+
+    config: RunConfig
+    corpus: str | None
+    out: str | None
+    seconds: float  # that a node has for one answer
+
+
+def examine(request: DoctorRequest, nodes: Sequence[Node]) -> Iterator[Line]:
+    """The lines of `itkm doctor`, each as soon as it is known, on a Ray that is connected.
+
+    Raises:
+        ItkmError: the configuration does not go with the corpus.
+    """
+    corpus, refused = _open(request)
+    wanted, unknown = _wanted(request.config.model)
+    asked: dict[str, Any] = {"model": wanted, "seconds": GPU_SHARE * request.seconds}
+    if corpus is not None:
+        asked["corpus"] = {"path": corpus.root, "digest": corpus.digest}
+    numbers = {node.id: number for number, node in enumerate(nodes)}
+
+    def question(node: Node) -> tuple[dict[str, Any]]:
+        return (_for_node(asked, node, numbers[node.id], corpus),)
+
+    here = versions()
+    answers = ask(nodes, look, question, request.seconds)
+    names = {node.id: node.name for node in nodes}
+    working = [node for node in nodes if node.takes_tasks]
+    silent = {names[each]: why for each, why in answers.silent.items()}
+    total = ray.cluster_resources()
+    yield judge_nodes(list(names.values()), silent, total, tasks=len(working))
+    facts = {names[each]: found for each, found in answers.of.items()}
+    if not facts:
+        return
+    yield judge_versions({HERE: here} | {name: each["versions"] for name, each in facts.items()})
+    yield judge_token(facts)
+    if request.out is not None:
+        yield examine_storage(
+            request.out, [node for node in nodes if node.id in answers.of], request.seconds
+        )
+    if corpus is not None:
+        yield judge_corpus(
+            corpus.root, corpus.digest, _summary(corpus), _missing_shards(corpus), facts
+        )
+    elif refused:
+        yield Line("fail", "corpus", refused)
+    encoding = {node.name: facts[node.name] for node in working if node.name in facts}
+    if wanted is not None and encoding:
+        yield judge_model(request.config.model.name, encoding)
+    elif unknown:
+        yield Line("fail", "model", unknown)
+    counted = {node.name: node.gpus for node in nodes}
+    gpus = judge_gpus(counted, facts, cuml_needed=request.config.labels.dbscan == "cuml")
+    # Training is where the pictures are read in any order, from a copy on the node's own disk.
+    training = [
+        node.name for node in working if node.name in facts and (node.gpus or not total.get("GPU"))
+    ]
+    size = (
+        0
+        if corpus is None
+        else sum(each.get("num_image_bytes", 0) for each in corpus.record["shards"])
+    )
+    yield from filter(None, (gpus, judge_disks(facts, training, size), judge_shared_memory(facts)))
+    if corpus is not None and working and not unknown:
+        yield _judge_labelling(request.config, corpus, working)
+
+
+def report(lines: Iterator[Line], console: Console) -> bool:
+    """Print the lines, and the sum. Returns whether one of them is a fail."""
+    count = {verdict: 0 for verdict in _COLOURS}
+    for line in lines:
+        count[line.verdict] += 1
+        advice = f": {line.advice}" if line.advice else ""
+        colour = _COLOURS[line.verdict]
+        text = escape(without_secrets(f"{line.check:<10} {line.seen}{advice}"))
+        console.print(f"[{colour}]{line.verdict:<4}[/] {text}", highlight=False, soft_wrap=True)
+    console.print(
+        ", ".join(f"{number} {verdict}" for verdict, number in count.items()), highlight=False
+    )
+    return count["fail"] > 0
+
+
+def doctor(request: DoctorRequest, console: Console) -> bool:
+    """Examine and report. Returns whether something would end the run."""
+    for name, given in (("--corpus", request.corpus), ("--out", request.out)):
+        if given is None:
+            console.print(
+                f"{name} is not given, and what hangs on it is not checked", highlight=False
+            )
+    return report(examine(request, cluster_nodes()), console)
+
+
+def _open(request: DoctorRequest) -> tuple[Corpus | None, str]:
+    """The corpus with the scenarios of the configuration, or why there is none."""
+    if request.corpus is None:
+        return None, ""
+    try:
+        corpus = Corpus.open(request.corpus)
+    except ItkmError as error:
+        return None, str(error)
+    rounds_of(request.config, corpus)  # refuses what cannot be run
+    return narrow(corpus, request.config.only), ""
+
+
+def _for_node(
+    asked: Mapping[str, Any], node: Node, number: int, corpus: Corpus | None
+) -> dict[str, Any]:
+    """The question to one node: weights where pictures are encoded, and a shard that is not everybody's."""
+    own = {**asked, "gpus": node.gpus}
+    if not node.takes_tasks:
+        own["model"] = None
+    if corpus is not None:
+        own["corpus"] = {**asked["corpus"], "shard": number % len(corpus.shards)}
+    return own
+
+
+def _wanted(model: ModelConfig) -> tuple[dict[str, Any] | None, str]:
+    """What a node has to look for, or why no node could find it. Neither where the weights' server is no hub."""
+    from itkm_core.model.pretrained import file_weights, hub_files, weights_kind
+    from itkm_core.model.tiny import TINY_MEAN, TINY_NAME, TINY_STD
+
+    try:
+        if model.name != TINY_NAME:
+            from itkm_core.model.clip import check_name
+
+            check_name(model.name)
+        kind = weights_kind(model.name, model.pretrained)
+        if model.pretrained is not None and kind == "file":
+            path = Path(model.pretrained).expanduser()
+            if path.is_file():  # it need not be on the machine of the command
+                file_weights(path, TINY_MEAN, TINY_STD)  # refuses what no node could read
+        if model.pretrained is None or kind != "tag":
+            return {"kind": kind, "path": model.pretrained}, ""
+        found = hub_files(model.name, model.pretrained)
+    except ItkmError as error:
+        return None, str(error)
+    return (
+        (None, "")
+        if found is None
+        else ({"kind": kind, "repository": found[0], "files": found[1]}, "")
+    )
+
+
+def _summary(corpus: Corpus) -> str:
+    images = sum(number for (_, _, split), number in corpus.counts.items() if split == "train")
+    return (
+        f"{images:,} training images of {', '.join(corpus.scenarios)}, {len(corpus.shards)} shards"
+    )
+
+
+def _missing_shards(corpus: Corpus) -> list[str]:
+    filesystem, _ = resolve(corpus.root)
+    infos = filesystem.get_file_info([resolve(path)[1] for path in corpus.shard_paths()])
+    return [
+        shard
+        for shard, info in zip(corpus.shards, infos, strict=True)
+        if info.type != pafs.FileType.File
+    ]
+
+
+def _judge_labelling(config: RunConfig, corpus: Corpus, nodes: Sequence[Node]) -> Line:
+    dimension = _dimension(config.model.name)
+    tasks = {}
+    for scenario, group in corpus.groups("train"):
+        number = corpus.counts[(scenario, group, "train")]
+        needed = task_memory(
+            number,
+            dimension,
+            config.labels.for_scenario(scenario),
+            without_camera=config.without_camera,
+        )
+        tasks[f"{scenario}/{group}"] = (number, needed)
+    machines = {node.name: int(node.resources.get("memory", 0)) for node in nodes}
+    return judge_labelling(tasks, machines)
+
+
+def _dimension(name: str) -> int:
+    """D of the features of a model that is not built."""
+    from itkm_core.model.tiny import TINY_CONFIG, TINY_NAME
+
+    if name == TINY_NAME:
+        return int(TINY_CONFIG["embed_dim"])
+    import open_clip
+
+    return int(open_clip.get_model_config(name)["embed_dim"])

@@ -1,0 +1,197 @@
+"""Ray Data: folders of pictures -> a corpus. All or nothing, and the same command again is a no-op."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from itkm_core.collections.groups import group_by_height
+from itkm_core.corpus.digest import table_digest
+from itkm_core.corpus.schema import REJECTED_SCHEMA, Corpus
+from itkm_core.corpus.writer import (
+    ACCEPTED_SCHEMA,
+    corpus_digest,
+    count_values,
+    finish_corpus,
+    plan_shards,
+)
+from itkm_core.errors import CorpusError, StorageError
+from pipelines.ingest.config import IngestConfig
+from pipelines.ingest.place import CorpusPlace
+from pipelines.ingest.sources import list_sources
+from pipelines.ingest.tasks import inspect_all, write_all
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, pictures done, pictures in all); stages are STAGES, total 0 while not known."""
+
+STAGES = ("list", "inspect", "write", "reused")
+
+_INSPECTED = ("height", "width", "num_bytes", "digest")
+
+
+def ingest(
+    config: IngestConfig, out: str | os.PathLike[str], *, progress: Progress | None = None
+) -> Corpus:
+    """Make a corpus at `out` (a folder or a URI of pyarrow.fs) from the sources of `config`.
+
+    Ray must be initialised. Every picture is decoded once before anything is written; those that
+    cannot be used are set aside in rejected.parquet. Sample ids are given in the order of the sources
+    and, within one, of the uris, whatever order the workers finish in. A corpus that is there already
+    and has the same content is returned as it is (stage "reused").
+
+    Raises:
+        CorpusError: a source that cannot be used, too many rejected pictures, or something else at
+            `out`; nothing is left there.
+        StorageError: `out` cannot be written.
+    """
+    report = progress or (lambda stage, done, total: None)
+    report("list", 0, 0)
+    listing, roots = list_sources(config)
+    report("list", listing.num_rows, listing.num_rows)
+    request = {
+        "parameters": config.identity(),
+        "sources": [source.model_dump(mode="json") for source in config.sources],
+        "listing_digest": table_digest(listing.drop_columns("modified")),
+        # With the times of change: equal, and no picture has to be looked at to know it is the same.
+        "listing_stamp": table_digest(listing),
+    }
+    with CorpusPlace.locked(out) as place:
+        found = place.existing()
+        if found is not None:
+            _refuse_other(found, request, listing)
+            if found.record.get("listing_stamp") == request["listing_stamp"]:
+                report("reused", found.num_images, found.num_images)
+                return found
+        inspected = inspect_all(
+            listing, roots, config.limits, lambda done, total: report("inspect", done, total)
+        )
+        accepted, sources, rejected = _judge(config, listing, inspected)
+        shards = plan_shards(accepted["num_bytes"].to_numpy(), config.shard_bytes)
+        if found is not None:
+            if found.digest != corpus_digest(accepted, shards, rejected):
+                raise CorpusError(
+                    f"{found.root} holds a corpus of these files as they were before: some pictures "
+                    "have changed since; give another --out, or delete that corpus"
+                )
+            report("reused", found.num_images, found.num_images)
+            return found
+        with place.all_or_nothing() as root:
+            faults = write_all(
+                root,
+                accepted,
+                sources,
+                shards,
+                roots,
+                lambda done, total: report("write", done, total),
+            )
+            if faults:
+                raise StorageError(f"{faults[0]} ({len(faults)} of {len(shards)} shards failed)")
+            place.check_shards(root, len(shards))
+            finish_corpus(root, accepted, shards, rejected, **request)
+    return Corpus.open(out)
+
+
+def summary_rows(corpus: Corpus) -> list[dict[str, Any]]:
+    """What a corpus holds, a row per scenario, group and split, sorted; cameras are counted.
+
+    Keys: scenario, group, split, num_images, num_cameras, min_height, max_height (pixels).
+    """
+    index = corpus.index(["scenario", "group", "split", "camera", "height"])
+    keys = ["scenario", "group", "split"]
+    rows = index.group_by(keys).aggregate(
+        [
+            ("height", "count"),
+            ("camera", "count_distinct"),
+            ("height", "min"),
+            ("height", "max"),
+        ]
+    )
+    names = {
+        "height_count": "num_images",
+        "camera_count_distinct": "num_cameras",
+        "height_min": "min_height",
+        "height_max": "max_height",
+    }
+    rows = rows.sort_by([(key, "ascending") for key in keys]).select([*keys, *names])
+    return rows.rename_columns([*keys, *names.values()]).to_pylist()
+
+
+def _judge(
+    config: IngestConfig, listing: pa.Table, inspected: pa.Table
+) -> tuple[pa.Table, pa.Array, pa.Table]:
+    """(accepted pictures, the source of each, rejected pictures), or an error with the counts."""
+    good = pc.equal(inspected["reason"], "")
+    bad = pc.invert(good)
+    rejected = (
+        listing.filter(bad)
+        .select(["uri", "scenario"])
+        .append_column("reason", inspected.filter(bad)["reason"])
+        .cast(REJECTED_SCHEMA)
+    )
+    fraction = rejected.num_rows / listing.num_rows
+    if fraction > config.max_rejected_fraction or rejected.num_rows == listing.num_rows:
+        reasons = ", ".join(f"{n} {why}" for why, n in count_values(rejected["reason"]).items())
+        raise CorpusError(
+            f"{rejected.num_rows:,} of {listing.num_rows:,} pictures cannot be used ({reasons}), the "
+            f"first is {rejected['uri'][0].as_py()!r}; max_rejected_fraction = "
+            f"{config.max_rejected_fraction} allows {100 * config.max_rejected_fraction:g} %. Nothing "
+            "was written: remove them, or raise max_rejected_fraction"
+        )
+    kept, seen = listing.filter(good), inspected.filter(good)
+    below = np.array([s.group_by.below if s.group_by else 0 for s in config.sources])
+    groups = group_by_height(
+        kept["group"].to_numpy(), seen["height"].to_numpy(), below[kept["source"].to_numpy()]
+    )
+    columns = {
+        name: seen[name] if name in _INSPECTED else kept[name] for name in ACCEPTED_SCHEMA.names
+    }
+    accepted = pa.table({**columns, "group": groups}, schema=ACCEPTED_SCHEMA).combine_chunks()
+    return accepted, kept["source"].combine_chunks(), rejected
+
+
+def _refuse_other(found: Corpus, request: dict[str, Any], listing: pa.Table) -> None:
+    """Raises CorpusError, with what differs, when `found` was made by another request."""
+    differences = [
+        f"{key}: {was!r} there, {now!r} now"
+        for key, was, now in _changes(found.record.get("parameters"), request["parameters"])
+    ]
+    if not differences and found.record.get("listing_digest") != request["listing_digest"]:
+        differences.append(_listing_difference(found, listing))
+    if differences:
+        raise CorpusError(
+            f"{found.root} holds another corpus ({'; '.join(differences)}); give another --out, or "
+            "delete that corpus"
+        )
+
+
+def _listing_difference(found: Corpus, listing: pa.Table) -> str:
+    names = ["scenario", "uri"]
+    tables = [found.index(names), found.rejected().select(names)]
+    there = {tuple(row.values()) for table in tables for row in table.to_pylist()}
+    here = {tuple(row.values()) for row in listing.select(names).to_pylist()}
+    added, gone = sorted(here - there), sorted(there - here)
+    if not added and not gone:
+        return "the same files with other sizes, groups, cameras, splits or people"
+    first = f"{'new' if added else 'gone'}: {(added or gone)[0][1]!r}"
+    return f"{len(added)} pictures are new and {len(gone)} are gone, such as {first}"
+
+
+def _changes(was: Any, now: Any, key: str = "") -> list[tuple[str, Any, Any]]:
+    """(dotted key, before, after) of every value that differs between two JSON values."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        keys = [*was, *(name for name in now if name not in was)]
+        pairs = [(name, was.get(name), now.get(name)) for name in keys]
+    elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        pairs = [(str(place), *each) for place, each in enumerate(zip(was, now, strict=True))]
+    else:
+        return [] if was == now else [(key or "parameters", was, now)]
+    return [
+        change
+        for name, before, after in pairs
+        for change in _changes(before, after, f"{key}.{name}" if key else name)
+    ]

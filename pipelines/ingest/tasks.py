@@ -1,0 +1,225 @@
+"""The two passes over the pictures, on Ray Data: look at all of them, then write the good ones.
+
+Workers import this file, so it stays light: no torch, no command line.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pyarrow as pa
+from pyarrow import fs
+
+from itkm_core.corpus.digest import DIGEST_BYTES, image_digest
+from itkm_core.corpus.images import BadImage, ImageLimits, inspect_image
+from itkm_core.corpus.writer import ACCEPTED_SCHEMA, write_shard
+from itkm_core.storage.object_store import patiently
+from itkm_core.storage.paths import resolve
+
+READ_AHEAD = 16
+"""Requests in flight to an object store; a local disk answers at once."""
+
+Report = Callable[[int, int], None]
+
+INSPECTED_SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("num_bytes", pa.int64()),
+        ("digest", pa.binary(DIGEST_BYTES)),
+        ("reason", pa.string()),  # empty: a good picture
+    ]
+)
+
+
+def inspect_all(
+    listing: pa.Table, roots: Sequence[str], limits: ImageLimits, report: Report
+) -> pa.Table:
+    """Decode every picture of `listing` (SOURCE_SCHEMA); INSPECTED_SCHEMA in the order of its rows."""
+    import ray
+    import ray.data
+
+    num = listing.num_rows
+    numbered = listing.select(["uri", "source", "num_bytes"])
+    numbered = numbered.append_column("row", pa.array(range(num), pa.int64()))
+    cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    # Small enough that all CPUs end together and progress is seen, large enough to be worth a task.
+    step = min(2048, max(32, -(-num // (8 * cpus))))
+    blocks = [numbered.slice(start, step) for start in range(0, num, step)]
+    with _quiet_data():
+        dataset = ray.data.from_arrow(blocks).map_batches(
+            inspect_pictures,
+            batch_size=None,
+            batch_format="pyarrow",
+            fn_kwargs={"roots": list(roots), "limits": limits},
+        )
+        tables, done = [], 0
+        for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+            tables.append(table)
+            done += table.num_rows
+            report(done, num)
+    return pa.concat_tables(tables).cast(INSPECTED_SCHEMA).sort_by("row").combine_chunks()
+
+
+def write_all(
+    out: str,
+    accepted: pa.Table,
+    sources: pa.Array,
+    shards: Sequence[tuple[int, int]],
+    roots: Sequence[str],
+    report: Report,
+) -> list[str]:
+    """Write the shards of `accepted` (ACCEPTED_SCHEMA) below `out`; what went wrong, a line a shard.
+
+    sources: int32 [N], the index in `roots` that each picture comes from.
+    """
+    import ray
+    import ray.data
+
+    rows = accepted.append_column("source", sources)
+    plans = [
+        pa.table(
+            {
+                "shard": pa.array([shard], pa.int64()),
+                "first_id": pa.array([start], pa.int64()),
+                "rows": _one_list(rows.slice(start, stop - start)),
+            }
+        )
+        for shard, (start, stop) in enumerate(shards)
+    ]
+    with _quiet_data():
+        dataset = ray.data.from_arrow(plans).map_batches(
+            write_shards,
+            batch_size=1,
+            batch_format="pyarrow",
+            fn_kwargs={"roots": list(roots), "out": out},
+        )
+        faults, done = [], 0
+        for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+            faults += [fault for fault in table["fault"].to_pylist() if fault]
+            done += sum(table["num_rows"].to_pylist())
+            report(done, accepted.num_rows)
+    return faults
+
+
+def inspect_pictures(batch: pa.Table, roots: list[str], limits: ImageLimits) -> pa.Table:
+    """Ray Data step: what each listed picture is, or why it cannot be used."""
+    columns: dict[str, list] = {name: [] for name in INSPECTED_SCHEMA.names}
+    with warnings.catch_warnings():
+        # What Pillow warns of ends as a reason, or does not matter to the pixels.
+        warnings.simplefilter("ignore")
+        for row, data in zip(
+            batch["row"].to_pylist(), _pictures(batch, roots, limits), strict=True
+        ):
+            height, width, digest, reason = 0, 0, bytes(DIGEST_BYTES), ""
+            try:
+                if isinstance(data, BadImage):
+                    raise data
+                height, width = inspect_image(data, limits)
+                digest = image_digest(data)
+            except BadImage as bad:
+                reason = bad.reason
+            size = 0 if isinstance(data, BadImage) else len(data)
+            values = (row, height, width, size, digest, reason)
+            for name, value in zip(columns, values, strict=True):
+                columns[name].append(value)
+    return pa.table(columns, schema=INSPECTED_SCHEMA)
+
+
+def write_shards(batch: pa.Table, roots: list[str], out: str) -> pa.Table:
+    """Ray Data step: one shard a row. A fault is a row too, so that it arrives as one clear line."""
+    written: list[int] = []
+    faults: list[str] = []
+    for plan in range(batch.num_rows):
+        shard, first_id = batch["shard"][plan].as_py(), batch["first_id"][plan].as_py()
+        rows = pa.Table.from_struct_array(batch["rows"][plan].values)
+        images = _same_pictures(rows, roots)
+        fault = ""
+        try:
+            write_shard(out, shard, first_id, rows.select(ACCEPTED_SCHEMA.names), images)
+        except _Changed as error:
+            fault = str(error)
+        except OSError as error:
+            fault = f"cannot write shard {shard} to {out}: {error}"
+        written.append(rows.num_rows)
+        faults.append(fault)
+    return pa.table({"num_rows": written, "fault": faults})
+
+
+class _Changed(Exception):
+    """A picture is no longer what it was in the first pass."""
+
+
+def _same_pictures(rows: pa.Table, roots: list[str]) -> Iterator[bytes]:
+    expected = zip(rows["uri"].to_pylist(), rows["digest"].to_pylist(), strict=True)
+    no_limit = ImageLimits(max_bytes=2**62)
+    for (uri, digest), data in zip(expected, _pictures(rows, roots, no_limit), strict=True):
+        if isinstance(data, BadImage) or image_digest(data) != digest:
+            raise _Changed(f"{uri} changed while it was being ingested")
+        yield data
+
+
+def _pictures(rows: pa.Table, roots: list[str], limits: ImageLimits) -> Iterator[bytes | BadImage]:
+    """The encoded pictures of `rows` in their order, read ahead where reading means waiting."""
+    places = [resolve(root) for root in roots]
+
+    def read(uri: str, source: int, size: int) -> bytes | BadImage:
+        filesystem, folder = places[source]
+        return _read(filesystem, posixpath.join(folder, uri), size, limits)
+
+    names = ("uri", "source", "num_bytes")
+    tasks = zip(*(rows[name].to_pylist() for name in names), strict=True)
+    if all(isinstance(each, fs.LocalFileSystem) for each, _ in places):
+        yield from (read(*task) for task in tasks)
+        return
+    with ThreadPoolExecutor(READ_AHEAD) as pool:
+        waiting: deque[Future[bytes | BadImage]] = deque()
+        for task in tasks:
+            waiting.append(pool.submit(read, *task))
+            if len(waiting) >= READ_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _read(filesystem: fs.FileSystem, path: str, size: int, limits: ImageLimits) -> bytes | BadImage:
+    if size < 0:
+        return BadImage("missing")
+
+    def read() -> bytes | BadImage:
+        with filesystem.open_input_file(path) as file:
+            if file.size() > limits.max_bytes:
+                return BadImage("too_many_bytes")
+            return bytes(file.read())
+
+    try:
+        return patiently(read)
+    except FileNotFoundError:
+        return BadImage("missing")
+    except OSError as error:
+        return BadImage("unreadable", str(error))
+
+
+def _one_list(table: pa.Table) -> pa.ListArray:
+    values = table.combine_chunks().to_struct_array().combine_chunks()
+    return pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values)
+
+
+@contextmanager
+def _quiet_data() -> Iterator[None]:
+    """Without Ray Data's own bars: progress goes through `report`."""
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    before = context.enable_progress_bars
+    context.enable_progress_bars = False
+    try:
+        yield
+    finally:
+        context.enable_progress_bars = before

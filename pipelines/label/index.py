@@ -1,0 +1,211 @@
+"""What `itkm label` leaves for images that arrive later: `--against` labels them by it.
+
+    index/index.json                 how was labelled, and each group's parameters and digest; written last
+    index/<group>/rows.npy           float32 [N, D], the features as they were compared
+    index/<group>/neighbours.npy     int32 [N, k1], rows of rows.npy
+    index/<group>/labels.parquet     sample_id, label, is_core, in rising order of sample_id, as the rows above
+    index/<group>/cameras.npz        where features were compared without their camera's mean: the means
+
+4 D + 4 k1 + about 5 bytes an image on disk. The neighbours are what is costly to find again; the encodings, four times
+their size, cost about a tenth of that and change with every arrival, so they are made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from itkm_core.clustering.arrivals.label import Known
+from itkm_core.clustering.cameras import CameraMeans
+from itkm_core.errors import StorageError
+from itkm_core.storage.place import Place
+from pipelines.config import LabelConfig
+
+FOLDER = "index"
+RECORD = "index.json"
+VERSION = 1
+PARAMETERS = ("k1", "k2", "eps", "min_samples", "backend", "recall")  # of `label_arrivals`
+
+AGAIN = "label its images anew with `itkm label`"
+
+
+@dataclass(frozen=True)
+class GroupRecord:
+    """One group of an index: where it lies below the index, how it was labelled, and what must be there."""
+
+    folder: str
+    parameters: dict[str, Any]
+    num_images: int
+    dimension: int
+    largest_id: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Index:
+    """`labels`: the configuration that groups still unknown are labelled with. `encoder`: what made the features; None
+    where they were made elsewhere. `without_camera`: whether they are compared without their camera's mean."""
+
+    place: Place
+    labels: LabelConfig
+    without_camera: bool
+    encoder: dict[str, Any] | None
+    groups: Mapping[str, GroupRecord]
+
+    @property
+    def digest(self) -> str:
+        """Of all that is in it."""
+        return hashlib.sha256((self.place / RECORD).read_bytes()).hexdigest()[:24]
+
+    @property
+    def next_id(self) -> int:
+        """The sample id behind the largest one."""
+        return 1 + max(group.largest_id for group in self.groups.values())
+
+    def sample_ids(self) -> np.ndarray:
+        """Of the images of all groups, int64."""
+        tables = [
+            _labels_of(self.place / group.folder, columns=["sample_id"])
+            for group in self.groups.values()
+        ]
+        return np.concatenate([table["sample_id"].to_numpy() for table in tables])
+
+    def write(self) -> None:
+        """Write index.json, which makes an index of what lies there."""
+        (self.place / RECORD).write_json(
+            {
+                "version": VERSION,
+                "labels": self.labels.model_dump(mode="json"),
+                "without_camera": self.without_camera,
+                "encoder": self.encoder,
+                "groups": {name: asdict(group) for name, group in self.groups.items()},
+            }
+        )
+
+
+def read_index(run: str) -> Index:
+    """The index in the output folder of `itkm label`.
+
+    Raises:
+        StorageError: there is no such folder, no index in it, one of another version, or one whose groups are not
+            folders of its own.
+    """
+    place = Place.at(run)
+    record = place / FOLDER / RECORD
+    if not record.exists():
+        raise StorageError(f"--against {run}: {_why_not(place)}")
+    raw = record.read_json()
+    version = raw.get("version") if isinstance(raw, dict) else None
+    if version != VERSION:
+        raise StorageError(
+            f"--against {run}: its index has version {version}, this itkm reads {VERSION}; {AGAIN}"
+        )
+    try:
+        groups = {name: GroupRecord(**group) for name, group in raw["groups"].items()}
+        for group in groups.values():
+            if group.folder in ("", ".", "..") or "/" in group.folder or "\\" in group.folder:
+                raise ValueError(f"folder {group.folder!r} is none of the index")
+        return Index(
+            place / FOLDER,
+            LabelConfig.model_validate(raw["labels"]),
+            raw["without_camera"],
+            raw["encoder"],
+            groups,
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise StorageError(f"{record} is damaged ({error!r}): {AGAIN}") from error
+
+
+def _why_not(place: Place) -> str:
+    if not place.exists():
+        return "there is no such folder; expected one that `itkm label` wrote"
+    if (place / "config.yaml").exists():
+        return (
+            "the folder of a training run; expected one that `itkm label --corpus CORPUS --checkpoint RUN "
+            "--out FOLDER` wrote"
+        )
+    if (place / "pseudo_labels.parquet").exists():
+        return f"labels, but no index of their images (an older itkm, or one cut off): {AGAIN}"
+    return "no labels there; expected a folder that `itkm label` wrote"
+
+
+def write_group(
+    index: Place,
+    folder: str,
+    known: Known,
+    parameters: Mapping[str, Any],
+    cameras: CameraMeans | None = None,
+) -> GroupRecord:
+    """Write one group below `index`; `parameters`: those it was labelled with, `PARAMETERS` among them."""
+    place = index / folder
+    (place / "rows.npy").write_array(known.rows)
+    (place / "neighbours.npy").write_array(known.lists)
+    columns = {"sample_id": known.sample_ids, "label": known.labels, "is_core": known.is_core}
+    (place / "labels.parquet").write_table(pa.table(columns))
+    if cameras is not None:
+        (place / "cameras.npz").write_arrays(vars(cameras))
+    return GroupRecord(
+        folder,
+        {name: parameters[name] for name in PARAMETERS},
+        len(known.rows),
+        known.rows.shape[1],
+        int(known.sample_ids[-1]),
+        _digest(known, cameras),
+    )
+
+
+def read_group(index: Place, group: GroupRecord) -> tuple[Known, CameraMeans | None]:
+    """A group's images, memory-mapped where the place is a folder of this machine.
+
+    Raises:
+        StorageError: a file is missing, cut off, or not what was written.
+    """
+    place = index / group.folder
+    table = _labels_of(place)
+    cameras = None
+    try:
+        known = Known(
+            table["sample_id"].to_numpy(),
+            _array(place / "rows.npy"),
+            _array(place / "neighbours.npy"),
+            table["label"].to_numpy(),
+            table["is_core"].to_numpy(zero_copy_only=False),
+        )
+        if (place / "cameras.npz").exists():
+            cameras = CameraMeans(**(place / "cameras.npz").read_arrays())
+        whole = _digest(known, cameras) == group.digest
+    except (OSError, ValueError, EOFError, KeyError, TypeError, pa.ArrowException) as error:
+        raise StorageError(f"{place} is cut off or damaged ({error}): {AGAIN}") from error
+    if not whole:
+        raise StorageError(f"{place} is not what was written there (its digest differs): {AGAIN}")
+    return known, cameras
+
+
+def _labels_of(place: Place, **options: Any) -> pa.Table:
+    try:
+        return (place / "labels.parquet").read_table(**options)
+    except (OSError, pa.ArrowException) as error:
+        said = str(error).splitlines()[0]
+        raise StorageError(
+            f"{place}/labels.parquet is cut off or gone ({said}): {AGAIN}"
+        ) from error
+
+
+def _array(place: Place) -> np.ndarray:
+    if not place.is_local:
+        return place.read_array()
+    return np.asarray(np.load(place.resolve()[1], mmap_mode="r", allow_pickle=False))
+
+
+def _digest(known: Known, cameras: CameraMeans | None) -> str:
+    whole = hashlib.sha256()
+    means = [] if cameras is None else vars(cameras).values()
+    for array in (*vars(known).values(), *means):
+        whole.update(f"{array.dtype.str}{array.shape}".encode())
+        whole.update(np.ascontiguousarray(array).data)
+    return whole.hexdigest()[:24]

@@ -1,0 +1,213 @@
+"""Features that were made elsewhere, checked: a NumPy file, or Parquet with sample ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from itkm_core.errors import FeatureError, StorageError
+from itkm_core.neighbors.unit_rows import UNIT_TOLERANCE
+
+FORMATS = (
+    "expected .npy with floats [num_images, dimension], or .parquet with sample_id and feature"
+)
+MAGIC = b"\x93NUMPY"
+_ROWS_AT_ONCE = 65_536  # bounds the float64 copies
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """`features` float [N, D], perhaps memory-mapped; `ids` int64 [N]; each image's `scenario` and `group`, or None."""
+
+    features: np.ndarray
+    ids: np.ndarray
+    scenario: np.ndarray | None = None
+    group: np.ndarray | None = None
+
+    def parts(self) -> Iterator[tuple[str, int, FeatureSet]]:
+        """The images of each (scenario, group), which are labelled apart; all of them where these are not known."""
+        if self.scenario is None or self.group is None:
+            yield "", -1, self
+            return
+        for scenario in np.unique(self.scenario):
+            for group in np.unique(self.group[self.scenario == scenario]):
+                mine = (self.scenario == scenario) & (self.group == group)
+                part = FeatureSet(self.features[mine], self.ids[mine])
+                yield str(scenario), int(group), part
+
+
+def read_input(features: str, ids: str | None, *, normalise: bool, first_id: int = 0) -> FeatureSet:
+    """The features of a .npy or .parquet file, as rows that can be labelled.
+
+    Rows of .npy without `ids` are numbered from `first_id` on.
+
+    Raises:
+        StorageError: no such file, or it cannot be read.
+        FeatureError: what is in it cannot be used: cut off, another type or shape, NaN rows, rows not of unit
+            norm (without `normalise`, which divides them), ids that do not name each row once.
+    """
+    path = Path(features)
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "there is no such file"
+        raise StorageError(f"--features {features}: {what}; {FORMATS}")
+    if path.suffix == ".parquet":
+        if ids is not None:
+            raise FeatureError(
+                f"--ids {ids}: {features} has its own sample_id column; leave it out"
+            )
+        found = _read_parquet(path)
+    elif path.suffix == ".npy":
+        rows = _read_npy(path)
+        if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.floating):
+            raise FeatureError(f"{path} has shape {rows.shape} and dtype {rows.dtype}; {FORMATS}")
+        counted = first_id + np.arange(len(rows))
+        numbers = counted if ids is None else _read_ids(Path(ids), len(rows))
+        found = FeatureSet(rows, numbers)
+    else:
+        raise FeatureError(f"--features {features}: not a name this reads; {FORMATS}")
+    _refuse_repeated(found.ids, ids or features)
+    rows = _unit(found.features, features, normalise)
+    return FeatureSet(rows, found.ids, found.scenario, found.group)
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    """Memory-mapped: the kernel may drop what was read, and float32 is not copied."""
+    try:
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise FeatureError(f"{path} is no NumPy array; {FORMATS}")
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error}") from error
+    except (ValueError, EOFError) as error:
+        raise FeatureError(
+            f"{path} is cut off, or no array of plain numbers ({error}); {FORMATS}"
+        ) from error
+    return np.asarray(array)
+
+
+def _read_ids(path: Path, num_rows: int) -> np.ndarray:
+    if not path.is_file():
+        raise StorageError(f"--ids {path}: there is no such file; expected .npy with integers")
+    ids = _read_npy(path)
+    if ids.shape != (num_rows,) or not np.issubdtype(ids.dtype, np.integer):
+        raise FeatureError(
+            f"--ids {path} has shape {ids.shape} and dtype {ids.dtype}; expected {num_rows} integers, "
+            "one a feature row"
+        )
+    return np.asarray(ids, np.int64)
+
+
+def _read_parquet(path: Path) -> FeatureSet:
+    try:
+        file = pq.ParquetFile(path)
+        names = set(file.schema_arrow.names)
+        wanted = [n for n in ("sample_id", "feature", "scenario", "group") if n in names]
+        table = file.read(columns=wanted)
+    except (pa.ArrowException, OSError) as error:
+        raise FeatureError(
+            f"{path} is cut off or no Parquet file ({str(error).splitlines()[0]}); {FORMATS}"
+        ) from error
+    missing = {"sample_id", "feature"} - names
+    if missing:
+        raise FeatureError(f"{path} has no column {' and no '.join(sorted(missing))}; {FORMATS}")
+    if ("scenario" in names) != ("group" in names):
+        raise FeatureError(
+            f"{path} has one of the columns scenario and group; expected both (each pair is labelled "
+            "on its own) or neither"
+        )
+    for name in wanted:
+        if table[name].null_count:
+            raise FeatureError(
+                f"{path}: {table[name].null_count} rows have no {name}; expected all"
+            )
+    if not pa.types.is_integer(table["sample_id"].type):
+        raise FeatureError(f"{path}: sample_id is {table['sample_id'].type}; expected integers")
+    grouped = "group" in names
+    if grouped:
+        known = pa.types.is_integer(table["group"].type)
+        if not known or not set(pc.unique(table["group"]).to_pylist()) <= {0, 1}:
+            raise FeatureError(
+                f"{path}: group is not 0 or 1 everywhere; expected the image's group"
+            )
+    return FeatureSet(
+        _matrix(table["feature"].combine_chunks(), path),
+        table["sample_id"].to_numpy().astype(np.int64),
+        table["scenario"].to_numpy(zero_copy_only=False).astype(str) if grouped else None,
+        table["group"].to_numpy() if grouped else None,
+    )
+
+
+def _matrix(lists: Any, path: Path) -> np.ndarray:
+    """[N, D] of a column of lists of floats, all of one length."""
+    if isinstance(
+        lists, pa.ChunkedArray
+    ):  # what combine_chunks gives varies with pyarrow's version
+        lists = pa.concat_arrays(lists.chunks) if lists.num_chunks else pa.array([], lists.type)
+    kind = lists.type
+    is_list = any(
+        test(kind)
+        for test in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    )
+    if not is_list or not pa.types.is_floating(kind.value_type):
+        raise FeatureError(f"{path}: feature is {kind}; expected lists of floats")
+    lengths = pc.unique(pc.list_value_length(lists)).to_pylist()
+    if len(lengths) > 1:
+        raise FeatureError(
+            f"{path}: features have from {min(lengths)} to {max(lengths)} numbers; expected as many in "
+            "every row"
+        )
+    flat = lists.flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat).reshape(len(lists), lengths[0] if lengths else 0)
+
+
+def _refuse_repeated(ids: np.ndarray, source: str) -> None:
+    values, counts = np.unique(ids, return_counts=True)
+    if (counts > 1).any():
+        raise FeatureError(
+            f"{source}: {int((counts > 1).sum())} sample ids are repeated, the first is "
+            f"{values[counts > 1][0]}; expected each image once"
+        )
+
+
+def _unit(rows: np.ndarray, source: str, normalise: bool) -> np.ndarray:
+    """`rows` if they are finite and of unit norm; with `normalise` float32 rows divided by their norms."""
+    if len(rows) and rows.shape[1] == 0:
+        raise FeatureError(f"{source} has {len(rows)} rows without a number; {FORMATS}")
+    norms = np.empty(len(rows))
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = rows[start : start + _ROWS_AT_ONCE].astype(np.float64)
+        norms[start : start + _ROWS_AT_ONCE] = np.sqrt(np.einsum("nd,nd->n", part, part))
+    refuse = _refuser(source, len(rows))
+    refuse(
+        ~np.isfinite(norms), "hold NaN, infinity or numbers too large to square", "leave them out"
+    )
+    if not normalise:
+        off = np.abs(norms - 1) > UNIT_TOLERANCE
+        norm = f" (norm {norms[np.argmax(off)]:.4g})" if off.any() else ""
+        refuse(off, "are not of unit norm", "--normalise divides each row by its norm", norm)
+        return rows
+    refuse(norms == 0, "are zero and have no direction", "leave them out")
+    unit = np.empty(rows.shape, np.float32)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        block = slice(start, start + _ROWS_AT_ONCE)
+        unit[block] = rows[block].astype(np.float64) / norms[block, None]
+    return unit
+
+
+def _refuser(source: str, num_rows: int) -> Callable[..., None]:
+    def refuse(bad: np.ndarray, fault: str, advice: str, shown: str = "") -> None:
+        if bad.any():
+            raise FeatureError(
+                f"{source}: {int(bad.sum())} of {num_rows} rows {fault}, the first is row "
+                f"{int(np.argmax(bad))}{shown}; {advice}"
+            )
+
+    return refuse

@@ -1,0 +1,78 @@
+"""What `itkm label` shows: a table of the groups' labels, and one of a sweep for each group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from itkm_core.clustering.guards import Condition
+from pipelines.run.tables import percent
+
+
+def labels_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A line for each group: `where`, images, clusters, outlier_share, largest_share, eps, eps_reason."""
+    table = Table(title="pseudo-labels", title_justify="left")
+    table.add_column("scenario/group")
+    for name in ("images", "clusters", "outliers %", "largest %", "eps"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            row["where"],
+            f"{row['images']:,}",
+            f"{row['clusters']:,}",
+            percent(row["outlier_share"]),
+            percent(row["largest_share"]),
+            f"{row['eps']:g}" + (" (auto)" if row["eps_reason"] else ""),
+        )
+    return table
+
+
+def arrivals_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A line for each group labelled against another run: see `label_against.against_facts`."""
+    table = Table(title="pseudo-labels of new images", title_justify="left")
+    table.add_column("scenario/group")
+    for name in ("known", "new", "joined", "new clusters", "outliers %"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        counts = ("known", "images", "joined", "new_clusters")
+        shown = [f"{row[name]:,}" for name in counts]
+        table.add_row(row["where"], *shown, percent(row["outlier_share"]))
+    return table
+
+
+def print_sweep(console: Console, record: Mapping[str, Any], where: str) -> None:
+    """The table of a sweep (`label_rows.swept`), and in words which value is chosen and why, or why none."""
+    choice = record["choice"]
+    table = Table(title=f"sweep, {where}", title_justify="left")
+    table.add_column("eps", justify="right")
+    for name in ("clusters", "outliers %", "largest %", "silhouette", "AMI next"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for point in record["points"]:
+        table.add_row(
+            f"{point['eps']:g}",
+            f"{point['num_clusters']:,}",
+            percent(point["outlier_share"]),
+            percent(point["largest_share"]),
+            _number(point["silhouette"]),
+            _number(point["agreement"]),
+            _mark(point, choice),
+        )
+    console.print(table)
+    said = record["failure"] if choice is None else f"eps {choice['eps']:g}: {choice['reason']}"
+    console.print(said, highlight=False, markup=False, soft_wrap=True)
+
+
+def _mark(point: Mapping[str, Any], choice: Mapping[str, Any] | None) -> str:
+    if point["condition"] != Condition.OK:
+        return "one giant" if point["condition"] == Condition.ONE_GIANT_CLUSTER else "all noise"
+    if choice is None or point["eps"] not in choice["plateau"]:
+        return ""
+    return "chosen" if point["eps"] == choice["eps"] else "plateau"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,99 @@
+"""`itkm run`: the rounds of Stage I and Stage III, then the finished encoder's labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+from rich.console import Console
+
+from itkm_core.corpus.schema import Corpus
+from itkm_core.errors import CorpusError
+from itkm_core.storage.place import Place
+from pipelines.artifacts.run_folder import RunFolder, open_run
+from pipelines.config import RunConfig
+from pipelines.run.dag import Kind, Round, plan_rounds
+from pipelines.run.engine import run_round
+from pipelines.run.steps import RunContext
+from pipelines.run.tables import gain_table, print_round, print_step
+from pipelines.scenarios import narrow
+from pipelines.steps.label import read_labels
+from pipelines.telemetry.handle import ProgressDisplay, Telemetry
+
+LABELS_FILE = "pseudo_labels.parquet"
+
+
+def rounds_of(config: RunConfig, corpus: Corpus) -> list[Round]:
+    """The DAG of this configuration on this corpus.
+
+    Raises:
+        ConfigError: `only` names a scenario that the corpus has not.
+        CorpusError: the corpus has no training images.
+    """
+    corpus = narrow(corpus, config.only)
+    groups = corpus.groups("train")
+    if not groups:
+        raise CorpusError(f"the corpus at {corpus.root} has no images with split train")
+    evaluate = None
+    if corpus.has_identities:
+        evaluate = "every" if config.evaluate_every_round else "ends"
+    return plan_rounds(
+        groups,
+        config.homogeneous_rounds,
+        config.heterogeneous_rounds,
+        text=config.needs_text,
+        matching=config.needs_matches,
+        moving_text=config.components.dru,
+        frozen=config.compares_frozen,
+        evaluate=evaluate,
+    )
+
+
+def start_run(place: Place, config: RunConfig, corpus: Corpus) -> RunFolder:
+    """The run of this configuration on this (narrowed) corpus at `place`, begun or continued. Raises as `open_run`."""
+    identity = {"corpus": corpus.digest, **config.identity()}
+    return open_run(place, identity, {"corpus": corpus.root, **config.model_dump(mode="json")})
+
+
+def run_pipeline(config: RunConfig, corpus_path: str, out: str, console: Console) -> RunFolder:
+    """Run (or continue) a whole run on a Ray that is already connected.
+
+    Leaves pseudo_labels.parquet (sample_id, scenario, group, label, is_core, confidence) and the last
+    round's checkpoint in the run folder, and prints the table of gains.
+    """
+    corpus = narrow(Corpus.open(corpus_path), config.only)
+    rounds = rounds_of(config, corpus)
+    run = start_run(Place.at(out), config, corpus)
+    telemetry = Telemetry.start()
+    context = RunContext(config, corpus, run, telemetry)
+    names: list[str] = []
+    with ProgressDisplay(telemetry, console):
+        for each in rounds:
+            console.print(f"[bold]{each.folder}[/]", highlight=False)
+            manifests = run_round(
+                context,
+                rounds,
+                each.number,
+                on_done=lambda step, manifest, reused: print_step(console, step, manifest, reused),
+            )
+            names += [step.name for step in each.steps]
+            run.write_metrics(names)
+            print_round(console, each, manifests)
+    labels = [read_labels(run.step(step.name)) for step in rounds[-1].of(Kind.LABEL)]
+    (run.place / LABELS_FILE).write_table(pa.concat_tables(labels).sort_by("sample_id"))
+    console.print(gain_table(run, rounds))
+    (trained,) = rounds[-2].of(Kind.TRAIN)
+    for what, path in (
+        ("pseudo-labels", run.place / LABELS_FILE),
+        ("encoder", run.step(trained.name) / "checkpoint"),
+        ("numbers of every step", run.place / "metrics.jsonl"),
+        ("run", run.place),
+    ):
+        console.print(f"{what:<22} {_shown(path)}", highlight=False, soft_wrap=True)
+    return run
+
+
+def _shown(place: Place) -> str:
+    """A local place relative to where the user stands, when it is below."""
+    path = Path(str(place))
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(place)

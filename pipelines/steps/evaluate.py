@@ -1,0 +1,113 @@
+"""Identity labels meet features and pseudo-labels here, and nowhere else in the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import count, takewhile
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from itkm_core.corpus.schema import Corpus
+from itkm_core.errors import CorpusError
+from itkm_core.evaluation.clusters import label_quality
+from itkm_core.evaluation.retrieval import directions, evaluate_corpus
+from itkm_core.matching import cluster_accuracy, instance_precision
+from itkm_core.storage.place import Place
+from pipelines.artifacts.features import read_features
+from pipelines.artifacts.matches import read_clusters, read_instances
+from pipelines.artifacts.run_folder import RunFolder
+from pipelines.steps.label import read_labels
+
+
+def splits_to_extract(corpus: Corpus) -> list[str]:
+    """Training images always; query and gallery where there are identities to evaluate them with."""
+    tested = {split for _, _, split in corpus.counts if split != "train"}
+    return ["train", *sorted(tested)] if corpus.has_identities else ["train"]
+
+
+def evaluate(
+    corpus_root: str,
+    features: Place,
+    labels: Mapping[str, Place],
+    matches: Mapping[str, Place],
+    only: Sequence[str],
+) -> dict[str, Any]:
+    """Retrieval per scenario and direction, the pseudo-labels' quality per (scenario, group), the matches'.
+
+    `labels` maps `scenario/group` to its label step, `matches` a scenario to its match step; `only` names
+    the scenarios to evaluate. What cannot be evaluated, for want of identities or of query and gallery
+    images, is left out.
+    """
+    corpus = Corpus.open(corpus_root)
+    identities = corpus.identities()
+    if identities is None:
+        return {"retrieval": [], "labels": []}
+    index = corpus.index()
+    index = index.filter(pc.is_in(index["scenario"], pa.array(list(only), pa.string())))
+    tested = index["split"].to_numpy(zero_copy_only=False) != "train"
+    retrieval: list[dict[str, Any]] = []
+    if directions(index):
+        ids = index["sample_id"].to_numpy()[tested]
+        found = read_features(features, ids)
+        retrieval = [
+            row.summary() for row in evaluate_corpus(index.filter(tested), identities, found, ids)
+        ]
+    persons = np.full(corpus.num_images, -1, np.int64)
+    persons[identities["sample_id"].to_numpy()] = identities["person"].to_numpy()
+    quality = []
+    for key, step in sorted(labels.items()):
+        table = read_labels(step)
+        truth = persons[table["sample_id"].to_numpy()]
+        if (truth > 0).any():
+            scores = label_quality(table["label"].to_numpy(), truth)
+            quality.append({"group": key, **scores.summary()})
+    scored = {name: match_quality(step, name, labels, persons) for name, step in matches.items()}
+    scored = {name: scores for name, scores in scored.items() if scores}
+    return {"retrieval": retrieval, "labels": quality, "matches": scored}
+
+
+def match_quality(
+    step: Place, scenario: str, labels: Mapping[str, Place], persons: np.ndarray
+) -> dict[str, Any]:
+    """Accuracy of a match step's cluster pairs, and precision of its instance positives for each group.
+
+    persons: int64, by sample id, -1 unknown. Empty for a scenario of one group.
+    """
+    keys = [f"{scenario}/{group}" for group in (0, 1)]
+    if not all(key in labels for key in keys):
+        return {}
+    tables = [read_labels(labels[key]) for key in keys]
+    numbers = [table["label"].to_numpy() for table in tables]
+    truth = [persons[table["sample_id"].to_numpy()] for table in tables]
+    scores: dict[str, Any] = {}
+    clusters, instances = read_clusters(step), read_instances(step)
+    if clusters is not None:
+        found = cluster_accuracy(clusters, numbers[0], truth[0], numbers[1], truth[1])
+        scores["clusters"] = found.summary()
+    if instances is not None:
+        scores["instances"] = [
+            instance_precision(instances, side, *truth).summary() for side in (0, 1)
+        ]
+    return scores
+
+
+def newest_evaluation(run: RunFolder) -> tuple[str, dict[str, Any]]:
+    """Name and result of the newest evaluate step that is complete.
+
+    Raises:
+        CorpusError: there is none: the corpus has no identities, or no round has come so far.
+    """
+    # Asked for by name: an object store's listing of what was just written may be late.
+    folders = (f"round-{number:03d}" for number in count(1))
+    begun = list(takewhile(lambda folder: run.read(f"{folder}/extract") is not None, folders))
+    for folder in ("final", *reversed(begun)):
+        manifest = run.read(f"{folder}/evaluate")
+        if manifest is not None:
+            return f"{folder}/evaluate", manifest.facts
+    raise CorpusError(
+        f"{run.place} has no evaluated round: the corpus has no identities.parquet, or the first round "
+        "has not ended"
+    )

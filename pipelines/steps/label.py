@@ -1,0 +1,170 @@
+"""Features -> pseudo-labels: one Ray task per (scenario, group), all side by side.
+
+The task of a large group divides the work into tasks of its own (`pipelines/steps/label_spans.py`) and waits for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from itkm_core.corpus.schema import Corpus
+from itkm_core.errors import LabelError
+from itkm_core.storage.place import Place
+from pipelines.artifacts.features import read_features
+from pipelines.artifacts.run_folder import digest_of
+from pipelines.telemetry.handle import Telemetry
+
+NEIGHBORS = "neighbours.npy"
+"""Lists of step 1 of docs/labelling.md, kept for images that arrive later."""
+
+
+@dataclass(frozen=True)
+class GroupTask:
+    """What labelling one (scenario, group) needs, small enough to send."""
+
+    corpus_root: str
+    scenario: str
+    group: int
+    features: Place
+    out: Place
+    previous: Place | None  # the same group's labels of the round before
+    options: Mapping[str, Any]  # of `label_rows`
+    without_camera: bool = False
+    learns: bool = True  # whether training follows, for which not all labels will do
+    telemetry: Telemetry | None = None  # to be told how far the work is
+
+
+def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
+    """Label one group and write labels.parquet, centroids.npy [K, D] and parameters.json, and for a task that does
+    not learn neighbours.npy.
+
+    Returns the labels' digest and the facts of the round's line: clusters, outlier share, largest
+    cluster's share, agreement with the round before (None in the first), the condition found, and eps
+    with the reason for it where it was chosen.
+
+    Raises:
+        LabelError: the labels cannot be learnt from and there are none of an earlier round to keep, or none
+            of the candidates for eps gives any.
+    """
+    from itkm_core.clustering import agreement
+    from itkm_core.clustering.auto_eps import label_rows
+    from itkm_core.clustering.guards import Condition, check, describe, keep_or_stop
+    from pipelines.steps.label_spans import group_workers
+
+    where = f"{task.scenario}/{task.group}"
+    ids, features, compared = group_features(task)
+    workers = group_workers(f"label[{where}]", len(ids), task.telemetry)
+    labelled = label_rows(compared, ids, task.options, where=where, workers=workers)
+    found = labelled.found
+    is_core, confidence = found.is_core, found.confidence
+    before = None if task.previous is None else read_labels(task.previous)
+    if labelled.failure and before is None:
+        raise LabelError(labelled.failure)
+    words: dict[str, Any] = {
+        "where": where,
+        "eps": found.parameters["eps"],
+        "k1": task.options["k1"],
+    }
+    earlier = None if before is None else before["label"].to_numpy()
+    warning = ""
+    if before is None and not task.learns:
+        labels, condition = found.labels, check(found.labels)
+    else:
+        labels, condition = keep_or_stop(found.labels, earlier, **words)
+    if condition is not Condition.OK:
+        warning = labelled.failure or describe(condition, **words)
+    if before is not None and condition is not Condition.OK:
+        is_core = before["is_core"].to_numpy(zero_copy_only=False)
+        confidence = before["confidence"].to_numpy()
+        warning += " The labels of the round before are kept."
+    table = pa.table(
+        {
+            "sample_id": ids,
+            "scenario": pa.array([task.scenario] * len(ids), pa.string()),
+            "group": np.full(len(ids), task.group, np.int8),
+            "label": labels,
+            "is_core": is_core,
+            "confidence": confidence.astype(np.float32),
+        }
+    )
+    out = task.out.clear()
+    (out / "labels.parquet").write_table(table)
+    (out / "centroids.npy").write_array(cluster_means(features, labels))
+    (out / "parameters.json").write_json(labelled.parameters)
+    if not task.learns:
+        (out / NEIGHBORS).write_array(found.neighbors)
+    sizes = np.bincount(labels[labels >= 0])
+    facts = {
+        "scenario": task.scenario,
+        "group": task.group,
+        "images": len(ids),
+        "clusters": len(sizes),
+        "outlier_share": float(np.mean(labels < 0)),
+        "largest_share": float(sizes.max() / len(ids)) if len(sizes) else 0.0,
+        "agreement": None if earlier is None else agreement(labels, earlier),
+        "condition": condition.value,
+        "warning": warning,
+        "eps": None if labelled.failure else found.parameters["eps"],
+        "eps_reason": labelled.reason,
+    }
+    return digest_of(labels.tobytes() + features_digest(features)), facts
+
+
+def group_features(task: GroupTask) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The group's training ids, their features [N, D], and these as labelling compares them."""
+    from itkm_core.clustering.cameras import without_camera
+
+    corpus = Corpus.open(task.corpus_root)
+    ids = train_ids(corpus, task.scenario, task.group)
+    features = read_features(task.features, ids, scenario=task.scenario, group=task.group)
+    if not task.without_camera:
+        return ids, features, features
+    return ids, features, without_camera(features, cameras_of(corpus, ids))
+
+
+def cluster_means(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Normalised mean feature of each cluster [K, D] float32, outliers left out (METHOD, Stage I)."""
+    inside = labels >= 0
+    num_clusters = int(labels.max(initial=-1)) + 1
+    sums = np.zeros((num_clusters, features.shape[1]), np.float64)
+    np.add.at(sums, labels[inside], features[inside])
+    norms = np.linalg.norm(sums, axis=1, keepdims=True)
+    return np.asarray(sums / np.maximum(norms, 1e-12), np.float32)
+
+
+def train_ids(corpus: Corpus, scenario: str, group: int) -> np.ndarray:
+    """Sample ids of a group's training images, ascending."""
+    index = corpus.index(["sample_id", "scenario", "group", "split"])
+    mask = (
+        (index["scenario"].to_numpy(zero_copy_only=False) == scenario)
+        & (index["group"].to_numpy() == group)
+        & (index["split"].to_numpy(zero_copy_only=False) == "train")
+    )
+    return np.asarray(index["sample_id"].to_numpy()[mask], np.int64)
+
+
+def cameras_of(corpus: Corpus, ids: np.ndarray) -> np.ndarray:
+    """The camera of each image, int32 [len(ids)]."""
+    index = corpus.index(["sample_id", "camera"])
+    rows = np.searchsorted(index["sample_id"].to_numpy(), ids)
+    return np.asarray(index["camera"].to_numpy()[rows])
+
+
+def read_labels(step: Place) -> pa.Table:
+    """A label step's table, in order of sample_id."""
+    return (step / "labels.parquet").read_table()
+
+
+def read_centroids(step: Place) -> np.ndarray:
+    """A label step's cluster centroids [K, D] float32."""
+    return np.asarray((step / "centroids.npy").read_array(), np.float32)
+
+
+def features_digest(features: np.ndarray) -> bytes:
+    """The centroids a step hands on follow the features, so its digest must too."""
+    return digest_of(np.ascontiguousarray(features).tobytes()).encode()

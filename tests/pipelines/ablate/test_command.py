@@ -1,0 +1,150 @@
+"""`itkm ablate` from the corpus to the table, and again."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from itkm_core.errors import ConfigError, CorpusError, LabelError, StorageError, TrainingError
+from itkm_core.storage.place import Place
+from itkm_core.synthetic.write import SyntheticConfig, write_people
+from pipelines.ablate.command import Study, open_study, parse_seeds, report, run_study
+from pipelines.cli import main
+from pipelines.config import RunConfig
+from pipelines.ingest.config import IngestConfig, Source
+from pipelines.ingest.make import ingest
+
+SMALL = [
+    "only=[ucc, uvi]",
+    "homogeneous_rounds=1",
+    "heterogeneous_rounds=1",
+    "homogeneous.steps_per_round=2",
+    "homogeneous.clusters_per_group=4",
+    "prompts.steps=2",
+    "prompts.clusters_per_group=4",
+]
+
+
+@pytest.fixture(scope="module")
+def corpus(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    base = tmp_path_factory.mktemp("ablate")
+    write_people(SyntheticConfig(people_train=10, people_test=4, images=4), base / "people")
+    source = Source(kind="synthetic", path=str(base / "people"))
+    ingest(IngestConfig(sources=[source]), str(base / "corpus"))
+    return str(base / "corpus")
+
+
+def study_of(corpus: str, out: Path, *overrides: str, **options: str) -> Study:
+    chosen = {"seeds": "3", "rows": "", **options}
+    return open_study(corpus, "tiny", [*SMALL, *overrides], out=str(out), **chosen)
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(600)
+def test_two_rows_become_a_table_and_are_not_run_again(corpus: str, tmp_path: Path) -> None:
+    out, text = tmp_path / "out", io.StringIO()
+    console = Console(file=text, width=200)
+    study = study_of(corpus, out, rows="ihm,full")
+    assert len(study.waiting()) == 2
+    run_study(study, console, at_once=1)
+    report(study, console, plot=True)
+
+    assert "run 2 of 2  full, seed 3: done in" in text.getvalue()
+    result: dict[str, Any] = json.loads((out / "ablation.json").read_text())
+    # A run serves two rows: the last part that is added is DRU.
+    assert [row["name"] for row in result["rows"]] == ["ihm", "full", "without-dru"]
+    for row in result["rows"]:
+        assert [run["status"] for run in row["runs"]] == ["done"]
+        for metric in ("mean_ap", "rank_1", "match_accuracy"):
+            assert 0 <= row["scores"][metric]["average"]["mean"] <= 1
+    assert {path.suffix for path in out.glob("ablation.*")} == {".json", ".md", ".png", ".svg"}
+    logs = {name: (out / f"runs/{name}/seed-3.log").read_text() for name in ("ihm", "full")}
+    assert "matched" in logs["full"]
+    # What comes before the first match is the same in both rows, and computed once.
+    assert logs["ihm"].startswith("0 steps taken over from other rows")
+    assert logs["full"].startswith("14 steps taken over from other rows")
+    assert logs["full"].count("reused") == 14
+
+    # The same again has nothing to run, and needs no Ray; another row's table has what there is.
+    again = study_of(corpus, out, rows="ihm,full")
+    assert not again.waiting()
+    assert again.scores == study.scores
+    wider = study_of(corpus, out, rows="baseline")
+    assert [job.name for job in wider.waiting()] == ["baseline"]
+    report(wider, console, plot=False)
+    names = [row["name"] for row in json.loads((out / "ablation.json").read_text())["rows"]]
+    assert names == ["baseline", "ihm", "full", "without-dru"]
+
+    # Without its last file a run is not finished, and goes on.
+    (out / "runs/full/seed-3/pseudo_labels.parquet").unlink()
+    broken = study_of(corpus, out, rows="full")
+    assert len(broken.waiting()) == 1
+    run_study(broken, console)
+    assert not broken.waiting()
+
+    with pytest.raises(ConfigError, match=r"labels\.eps: 0\.5 there, 0\.4 now"):
+        study_of(corpus, out, "labels.eps=0.4")
+
+
+@pytest.mark.ray
+def test_a_run_that_fails_is_in_the_table_and_ends_the_command_at_the_end(
+    corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def collapse(config: RunConfig, path: str, out: str, console: Console) -> None:
+        raise LabelError(f"uvi/0: all noise with seed {config.seed}; lower labels.eps")
+
+    monkeypatch.setattr("pipelines.ablate.command.run_pipeline", collapse)
+    console = Console(file=io.StringIO(), width=200)
+    study = study_of(corpus, tmp_path, rows="baseline,full", seeds="0,1")
+    run_study(study, console)
+    with pytest.raises(TrainingError, match="4 of 4 runs failed: baseline seed 0, full seed 0, "):
+        report(study, console, plot=True)
+    table = (tmp_path / "ablation.md").read_text()
+    assert "- full, seed 1: uvi/0: all noise with seed 1; lower labels.eps" in table
+    assert "all noise" in (tmp_path / "runs/full/seed-1.log").read_text()
+    assert len(study_of(corpus, tmp_path, rows="baseline,full", seeds="0,1").waiting()) == 4
+
+
+@pytest.mark.ray
+def test_what_cannot_be_compared_is_refused_before_anything_runs(
+    corpus: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"seed=.* is set by --seeds"):
+        study_of(corpus, tmp_path, "seed=3")
+    with pytest.raises(ConfigError, match="--rows names nothing"):
+        study_of(corpus, tmp_path, rows="nothing")
+    with pytest.raises(ConfigError, match="only names night"):
+        study_of(corpus, tmp_path, "only=[night]")
+    (tmp_path / "config.yaml").write_text("identity: {}")
+    with pytest.raises(StorageError, match="folder of a run"):
+        study_of(corpus, tmp_path)
+
+
+@pytest.mark.ray
+def test_a_corpus_that_cannot_be_scored_is_refused(corpus: str, tmp_path: Path) -> None:
+    bare = tmp_path / "corpus"
+    record = json.loads(Place.at(f"{corpus}/corpus.json").read_bytes())
+    for name, change in (("identities", {"has_identities": False}), ("query", {})):
+        bare.mkdir(exist_ok=True)
+        counts = [c for c in record["counts"] if name != "query" or c["split"] != "query"]
+        (bare / "corpus.json").write_text(json.dumps({**record, **change, "counts": counts}))
+        with pytest.raises(CorpusError, match=name):
+            study_of(str(bare), tmp_path / "out")
+
+
+@pytest.mark.parametrize("text", ["", "0,0", "a", "-1", "0 1"])
+def test_seeds_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--seeds"):
+        parse_seeds(text)
+
+
+def test_the_help_explains_the_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["ablate", "--help"])
+    shown = capsys.readouterr().out
+    for name in ("baseline", "scenario-embedding", "single-scenario", "without-PART"):
+        assert name in shown

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from itkm_core.errors import ConfigError
+from pipelines.ingest.config import IngestConfig, Source, ingest_config, load_ingest_config
+
+
+def one(**source) -> IngestConfig:
+    return ingest_config(sources=[{"kind": "folder", "path": "x", **source}])
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    config = one()
+    assert config.max_rejected_fraction == 0.01
+    assert config.shard_bytes == 128 * 2**20
+    assert config.limits.max_pixels == 4096 * 4096
+    assert config.sources[0] == Source(kind="folder", path="x")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"kind": "zip"}, "sources.0.kind: Input should be 'folder'"),
+        ({"colour": 1}, "sources.0.colour: Extra inputs are not permitted"),
+        ({"group_by": {"by": "camera"}}, "by: camera needs cameras"),
+        ({"group_by": {"by": "resolution"}}, "by: resolution needs below"),
+        ({"group_by": {"by": "camera", "cameras": [1], "below": 5}}, "has no use for below"),
+        ({"group_by": {"by": "column", "cameras": [1]}}, "has no use for cameras"),
+        ({"group_by": {"by": "column"}, "pattern": "{name}"}, "needs {group} in the pattern"),
+        ({"group_by": {"by": "column", "column": "modality"}}, "needs {group} in the pattern"),
+        ({"pattern": "{name}", "manifest": "m.csv"}, "a pattern or a manifest, not both"),
+        ({"kind": "market1501", "pattern": "{name}"}, "pattern is for kind folder, not market1501"),
+        ({"kind": "synthetic", "scenario": "s"}, "leave out scenario"),
+        (
+            {"group_names": {"infrared": 2}},
+            "sources.0.group_names.infrared: Input should be 0 or 1",
+        ),
+        ({"pattern": "{scene}/{name}"}, "{scene} is unknown"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(source: dict, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        one(**source)
+    assert message in str(caught.value)
+
+
+def test_a_group_column_needs_a_manifest() -> None:
+    assert one(manifest="m.csv", group_by={"by": "column", "column": "modality"})
+    assert one(path="m.parquet", group_by={"by": "column", "column": "modality"})
+    assert one(group_by={"by": "column"})
+
+
+def test_places_and_tolerance_are_not_part_of_a_corpus_identity() -> None:
+    here, there = one(), one(path="/elsewhere")
+    assert here.identity() == there.identity()
+    looser = here.model_copy(update={"max_rejected_fraction": 0.5})
+    assert looser.identity() == here.identity()
+    assert here.model_copy(update={"shard_bytes": 5}).identity() != here.identity()
+    assert one(scenario="a").identity() != here.identity()
+
+
+def test_a_file_holds_several_sources_relative_to_itself(tmp_path: Path) -> None:
+    file = tmp_path / "corpus.yaml"
+    file.write_text(
+        """
+sources:
+  - {kind: market1501, path: market, group_by: {by: camera, cameras: [6]}}
+  - {kind: folder, path: /abs/own, manifest: own.csv, scenario: own}
+  - {kind: folder, path: "s3://bucket/own2", scenario: own2}
+max_rejected_fraction: 0.05
+"""
+    )
+    config = load_ingest_config(file)
+    paths = [source.path for source in config.sources]
+    assert paths == [str(tmp_path / "market"), "/abs/own", "s3://bucket/own2"]
+    assert config.sources[1].manifest == str(tmp_path / "own.csv")
+    assert config.sources[0].group_by.cameras == (6,)
+    assert config.max_rejected_fraction == 0.05
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sources: [", "cannot read the ingest config"),
+        ("- a", "must hold `sources:`"),
+        ("", "must hold `sources:`"),
+        ("sources: []", "sources: Tuple should have at least 1 item"),
+        ("source: []", "source: Extra inputs are not permitted"),
+        ("sources: [folder]", "sources.0: Input should be a valid dictionary"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "corpus.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_ingest_config(file)
+    assert message in str(caught.value)
+    with pytest.raises(ConfigError, match="no ingest config at"):
+        load_ingest_config(tmp_path / "none.yaml")

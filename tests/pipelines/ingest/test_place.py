@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from itkm_core.errors import CorpusError, StorageError
+from pipelines.ingest import place as ingest_place
+from pipelines.ingest.place import CorpusPlace
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def fail(place: CorpusPlace, error: type[BaseException]) -> None:
+    with place.all_or_nothing() as root:
+        Path(root, "rejected.parquet").write_text("x")
+        raise error
+
+
+def test_a_place_appears_when_it_is_complete(tmp_path: Path) -> None:
+    out = tmp_path / "corpus"
+    with CorpusPlace.locked(out) as place:
+        assert place.existing() is None
+        with place.all_or_nothing() as root:
+            Path(root, "file").write_text("x")
+            assert not out.exists()
+        assert names(out) == {"file"}
+    assert names(tmp_path) == {"corpus"}
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_after_an_error_nothing_is_left(tmp_path: Path, error) -> None:
+    with CorpusPlace.locked(tmp_path / "corpus") as place:
+        with pytest.raises(error):
+            fail(place, error)
+        assert names(tmp_path) == set()
+
+
+def test_what_a_killed_ingest_left_is_cleared(tmp_path: Path) -> None:
+    left = tmp_path / ".corpus.0123abcd.partial" / "shards"
+    left.mkdir(parents=True)
+    (tmp_path / ".corpus2.0123abcd.partial").mkdir()
+    (left / "part-00009.parquet").write_text("half")
+    with CorpusPlace.locked(tmp_path / "corpus") as place, place.all_or_nothing() as root:
+        assert names(Path(root)) == set()
+    assert names(tmp_path) == {"corpus", ".corpus2.0123abcd.partial"}
+
+
+def test_an_empty_folder_is_taken_also_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with CorpusPlace.locked(tmp_path / "link") as place:
+        assert place.existing() is None
+        with place.all_or_nothing() as root:
+            Path(root, "file").write_text("x")
+    assert names(tmp_path / "real") == {"file"}
+
+
+def test_a_place_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("x")
+    with (
+        CorpusPlace.locked(tmp_path) as place,
+        pytest.raises(CorpusError, match=r"\('mine\.txt'\)"),
+    ):
+        place.existing()
+    with (
+        CorpusPlace.locked(tmp_path / "mine.txt") as place,
+        pytest.raises(CorpusError, match="is a file"),
+    ):
+        place.existing()
+    assert names(tmp_path) == {"mine.txt"}
+
+
+def test_one_ingest_at_a_time(tmp_path: Path) -> None:
+    out = tmp_path / "corpus"
+    (tmp_path / "same").symlink_to(out)
+    with (
+        CorpusPlace.locked(out),
+        CorpusPlace.locked(tmp_path / "other"),
+        pytest.raises(CorpusError, match="another ingest is writing"),
+        CorpusPlace.locked(tmp_path / "same"),
+    ):
+        pass
+    with CorpusPlace.locked(out):
+        pass
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with (
+        CorpusPlace.locked(tmp_path / "file" / "corpus") as place,
+        pytest.raises(StorageError, match="check that the place is writable"),
+        place.all_or_nothing(),
+    ):
+        pass
+
+
+def test_a_shard_nobody_here_can_see_is_noticed(tmp_path: Path) -> None:
+    place = CorpusPlace(str(tmp_path))
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "part-00000.parquet").write_text("x")
+    place.check_shards(str(tmp_path), 1)
+    with pytest.raises(StorageError, match="shard 1 was written on another node's disk"):
+        place.check_shards(str(tmp_path), 2)
+
+
+def test_an_object_store_is_cleaned_instead_of_renamed(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(ingest_place, "is_local", lambda _: False)
+    place = CorpusPlace(str(tmp_path))
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "part-00009.parquet").write_text("of a killed ingest")
+    assert place.existing() is None
+    with place.all_or_nothing() as root:
+        assert root == str(tmp_path)
+        assert names(tmp_path) == set()
+        (tmp_path / "shards").mkdir()
+    assert names(tmp_path) == {"shards"}
+    with pytest.raises(ValueError):  # noqa: PT011
+        fail(place, ValueError)
+    assert names(tmp_path) == set()
+    (tmp_path / "mine.txt").write_text("x")
+    with pytest.raises(CorpusError, match="something that is no corpus"):
+        place.existing()

@@ -1,0 +1,125 @@
+"""A label step's guard: labels that cannot be learnt from are never handed on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from itkm_core.clustering import pseudo_label
+from itkm_core.clustering.cameras import without_camera
+from itkm_core.corpus import schema
+from itkm_core.errors import LabelError
+from itkm_core.storage.place import Place
+from pipelines.artifacts.features import read_features
+from pipelines.steps import label
+from pipelines.steps.label import GroupTask, cluster_means, label_group, read_centroids, read_labels
+
+OPTIONS = {"k1": 6, "k2": 2, "eps": 0.5, "min_samples": 2}
+NOISE = {"eps": 1e-6, "min_samples": 4}  # nothing is that near to three others
+
+
+@pytest.fixture
+def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GroupTask:
+    """One group of 24 images around six directions."""
+    rng = np.random.default_rng(0)
+    centres = np.repeat(rng.normal(size=(6, 16)), 4, axis=0)
+    rows = centres + 0.05 * rng.normal(size=(24, 16))
+    features = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    table = pa.table(
+        {
+            "sample_id": np.arange(24),
+            "feature": pa.FixedSizeListArray.from_arrays(features.ravel(), 16),
+        }
+    )
+    base = Place.at(tmp_path)
+    place = base / "features" / "scenario=uvi" / "group=0" / "split=train" / "from-0.parquet"
+    place.write_table(table)
+    monkeypatch.setattr(schema.Corpus, "open", lambda root: None)
+    monkeypatch.setattr(label, "train_ids", lambda corpus, scenario, group: np.arange(24))
+    return GroupTask("corpus", "uvi", 0, base / "features", base / "first", None, OPTIONS)
+
+
+def again(task: GroupTask, **options: float) -> GroupTask:
+    """The next round of the same group."""
+    out = Place(task.out.uri + "-again")
+    return replace(task, out=out, previous=task.out, options={**OPTIONS, **options})
+
+
+def test_labels_of_the_same_features_agree_with_the_round_before(task: GroupTask) -> None:
+    digest, facts = label_group(task)
+    assert (facts["clusters"], facts["condition"], facts["agreement"]) == (6, "ok", None)
+    same, facts = label_group(again(task))
+    assert same == digest
+    assert facts["agreement"] == pytest.approx(1.0)
+
+
+def test_all_noise_keeps_the_labels_of_the_round_before_and_warns(task: GroupTask) -> None:
+    label_group(task)
+    kept = again(task, **NOISE)
+    _, facts = label_group(kept)
+    assert facts["condition"] == "all_noise"
+    assert "kept" in facts["warning"]
+    assert "uvi/0" in facts["warning"]
+    assert read_labels(kept.out).equals(read_labels(task.out))
+
+
+def test_all_noise_in_the_first_round_stops(task: GroupTask) -> None:
+    with pytest.raises(LabelError, match="Raise eps"):
+        label_group(replace(task, options={**OPTIONS, **NOISE}))
+
+
+def test_where_nothing_is_learnt_all_noise_is_an_answer(task: GroupTask) -> None:
+    _, facts = label_group(replace(task, options={**OPTIONS, **NOISE}, learns=False))
+    assert "all images are outliers" in facts["warning"]
+    assert facts["condition"] == "all_noise"
+    assert set(read_labels(task.out)["label"].to_pylist()) == {-1}
+
+
+AUTO = {**OPTIONS, "eps": "auto", "eps_candidates": [0.3, 0.4, 0.5]}
+
+
+def test_a_chosen_eps_is_written_down_with_its_reason(task: GroupTask) -> None:
+    features = read_features(task.features, np.arange(24), scenario="uvi", group=0)
+    _, facts = label_group(replace(task, options=AUTO))
+    parameters = (task.out / "parameters.json").read_json()
+    assert facts["eps"] == parameters["eps"]
+    assert facts["eps_reason"] == parameters["eps_reason"]
+    assert "labels change least" in facts["eps_reason"]
+    assert parameters["eps_asked"] == "auto"
+    assert [point["eps"] for point in parameters["sweep"]["points"]] == AUTO["eps_candidates"]
+    expected = pseudo_label(features, **{**OPTIONS, "eps": facts["eps"]}).labels
+    np.testing.assert_array_equal(read_labels(task.out)["label"].to_numpy(), expected)
+
+
+def test_where_no_candidate_serves_the_labels_before_are_kept_or_the_run_stops(
+    task: GroupTask,
+) -> None:
+    useless = {**AUTO, "min_samples": 20}
+    for learns in (True, False):
+        with pytest.raises(LabelError, match=r"uvi/0: no eps gives labels.*0\.3 all_noise"):
+            label_group(replace(task, options=useless, learns=learns))
+    label_group(replace(task, options=AUTO))
+    kept = replace(again(task), options=useless)
+    _, facts = label_group(kept)
+    assert (facts["condition"], facts["eps"]) == ("all_noise", None)
+    assert "no eps gives labels" in facts["warning"]
+    assert "kept" in facts["warning"]
+    assert read_labels(kept.out).equals(read_labels(task.out))
+
+
+def test_labels_may_be_of_features_without_their_camera(
+    task: GroupTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cameras = np.tile([0, 1], 12)
+    monkeypatch.setattr(label, "cameras_of", lambda corpus, ids: cameras[ids])
+    features = read_features(task.features, np.arange(24), scenario="uvi", group=0)
+    label_group(replace(task, without_camera=True))
+    found = read_labels(task.out)["label"].to_numpy()
+    expected = pseudo_label(without_camera(features, cameras), **OPTIONS).labels
+    np.testing.assert_array_equal(found, expected)
+    # What is learnt from is the features as they are.
+    np.testing.assert_allclose(read_centroids(task.out), cluster_means(features, found))

@@ -1,0 +1,43 @@
+"""How many training workers, and what each asks of its machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipelines.config import make_config
+from pipelines.training.jobs import plan_workers
+
+LAPTOP = [{"CPU": 8.0}]
+GANG = [{"CPU": 96.0, "GPU": 8.0}, {"CPU": 96.0, "GPU": 8.0}]
+CASES = [
+    # machines, overrides, workers, CPUs and GPUs of each
+    (LAPTOP, [], 1, 8, 0),
+    (LAPTOP, ["compute.num_workers=2"], 2, 4, 0),
+    ([{"CPU": 2.0}], ["compute.num_workers=4"], 4, 0.5, 0),
+    (GANG, [], 16, 12, 1),
+    # A machine without GPUs came: its CPUs are no place for a worker.
+    ([*GANG, {"CPU": 16.0}], [], 16, 12, 1),
+    ([{"CPU": 0.0, "driver": 1.0}, *GANG], [], 16, 12, 1),
+    # One worker is on one machine, the largest.
+    ([{"CPU": 4.0}, {"CPU": 16.0}, {"CPU": 2.0}], [], 1, 16, 0),
+    ([{"CPU": 4.0}, {"CPU": 4.0}, {"CPU": 4.0}], ["compute.num_workers=2"], 2, 4, 0),
+    ([{"CPU": 5.0}, {"CPU": 3.0}], ["compute.num_workers=2"], 2, 3, 0),
+    ([{"CPU": 10.0, "GPU": 2.0}, {"CPU": 4.0, "GPU": 2.0}], [], 4, 2, 1),
+    ([{"CPU": 8.0, "GPU": 1.0}], ["compute.gpus_per_worker=0.5"], 2, 4, 0.5),
+    ([{"CPU": 8.0, "GPU": 1.0}], ["compute.gpus_per_worker=0"], 1, 8, 0),
+    ([{"CPU": 40.0, "GPU": 1.0}], ["compute.gpus_per_worker=0.2"], 5, 8, 0.2),
+    ([{"CPU": 40.0, "GPU": 1.0}], ["compute.gpus_per_worker=0.1"], 10, 4, 0.1),
+]
+
+
+@pytest.mark.parametrize(("machines", "overrides", "workers", "cpus", "gpus"), CASES)
+def test_workers_fit_the_machines(machines, overrides, workers, cpus, gpus):
+    total = {name: sum(machine.get(name, 0.0) for machine in machines) for name in ("CPU", "GPU")}
+    found, each, threads = plan_workers(make_config({}, overrides), total, machines)
+    assert (found, each["CPU"], each.get("GPU", 0)) == (workers, cpus, gpus)
+    assert threads == max(1, int(cpus))
+
+
+def test_workers_that_no_machine_has_room_for_wait_for_an_autoscaler():
+    config = make_config({}, ["compute.num_workers=8", "compute.gpus_per_worker=1"])
+    assert plan_workers(config, {"CPU": 2.0}, [{"CPU": 2.0}])[:2] == (8, {"CPU": 0.25, "GPU": 1.0})
