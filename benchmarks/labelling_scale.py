@@ -74,9 +74,9 @@ def worker(folder: Path, backend: str) -> None:
     """In a process of its own: each step, timed, and the labels to a file."""
     from itkm_core.clustering.confidence import confidence
     from itkm_core.clustering.dbscan import dbscan
+    from itkm_core.clustering.encoding import encode
     from itkm_core.clustering.footprint import estimate_memory
     from itkm_core.clustering.jaccard import graph_of
-    from itkm_core.clustering.reciprocal import encode
     from itkm_core.neighbors.kernels import thread_count
     from itkm_core.neighbors.nearest import nearest
     from itkm_core.neighbors.workers import Threads

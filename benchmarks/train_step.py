@@ -33,8 +33,8 @@ def bare(base: Path, config: RunConfig, labels: list[str], threads: int) -> floa
     from itkm_core.corpus.store import CorpusStore
     from itkm_core.learning.homogeneous import StageOne
     from itkm_core.learning.memory import ClusterMemory
-    from pipelines.steps.label import read_centroids, read_labels
-    from pipelines.training.round_worker import group_indices
+    from pipelines.artifacts.labels import read_centroids, read_labels
+    from pipelines.training.worker import group_indices
 
     torch.set_num_threads(threads)
     corpus = Corpus.open(base / "corpus")

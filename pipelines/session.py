@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -14,7 +15,6 @@ from rich.console import Console
 
 from itkm_core.errors import StorageError
 from pipelines.signals import heed_sigterm, interrupt
-from pipelines.tokens import keep_token_private
 
 
 @contextmanager
@@ -91,3 +91,13 @@ def _object_store_bytes() -> int:
     """A tenth of the memory, 2 GiB at most: blocks pass through; what a large group's labels need beyond it spills."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(100 * 2**20, min(2 * 2**30, pages // 10))
+
+
+def keep_token_private() -> None:
+    """Close ~/.ray to others. Ray writes the token there in a file that everybody may read."""
+    folder = Path.home() / ".ray"
+    with contextlib.suppress(
+        OSError
+    ):  # a HOME that cannot be written: Ray says so, or needs no file
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)

@@ -19,7 +19,7 @@ from rich.console import Console
 from itkm_core.errors import ItkmError
 from pipelines import cli, session
 from pipelines.secrets import without_secrets
-from pipelines.tokens import keep_token_private
+from pipelines.session import keep_token_private
 
 ROOT = Path(__file__).resolve().parents[1]
 

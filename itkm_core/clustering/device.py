@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.reciprocal import SparseRows
+from itkm_core.clustering.sparse_rows import SparseRows
 from itkm_core.neighbors.kernels import Array
 from itkm_core.neighbors.products import readable
 
@@ -41,7 +41,7 @@ def or_none(compute: Callable[..., Result], *arguments: Any) -> Result | None:
 def encode_on_device(
     rows: npt.NDArray[np.float32], lists: npt.NDArray[np.int32], k2: int, device: str
 ) -> SparseRows:
-    """As `reciprocal.encode`, in the order of the images; `device` as torch names it."""
+    """As `encoding.encode`, in the order of the images; `device` as torch names it."""
     import torch
 
     half = min(round(lists.shape[1] / 2) + 1, lists.shape[1])

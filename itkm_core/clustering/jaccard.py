@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from itkm_core.clustering.device import or_none, pairs_on_device
-from itkm_core.clustering.reciprocal import SparseRows, encode
+from itkm_core.clustering.encoding import encode
+from itkm_core.clustering.sparse_rows import SparseRows, shared_columns, take
 from itkm_core.neighbors.equal_rows import Groups, group_equal_lists, regrouped
 from itkm_core.neighbors.kernels import Array, kernel, span_in_blocks
 from itkm_core.neighbors.workers import Workers, joined_each
@@ -59,10 +60,10 @@ def jaccard_graph(
 
 def graph_of(encoding: SparseRows, max_distance: float, workers: Workers) -> JaccardGraph:
     """As `jaccard_graph`, from the rows of V; types are in order of their first image, whatever V's order."""
-    shared = _shared_columns(encoding)
+    shared = shared_columns(encoding)
     types = group_equal_lists(shared.start, shared.columns, shared.values)
     if len(types.first) < len(shared):
-        shared = _take(shared, types.first)
+        shared = take(shared, types.first)
     mine = shared.start, shared.columns, shared.values
     threshold = max_distance + TIE_TOLERANCE
     found = None
@@ -93,23 +94,6 @@ def _pairs_of_span(row_start: Array, *arguments: Any) -> tuple[Array, ...]:
         _later_within, rows, start, stop, threads, row_start, *held
     )
     return found
-
-
-def _shared_columns(encoding: SparseRows) -> SparseRows:
-    """The encoding without the columns that one row only has."""
-    count = np.bincount(encoding.columns, minlength=len(encoding))
-    keep = count[encoding.columns] > 1
-    if keep.all():
-        return encoding
-    kept = np.concatenate([[0], np.cumsum(keep)])
-    return SparseRows(kept[encoding.start], encoding.columns[keep], encoding.values[keep])
-
-
-def _take(rows: SparseRows, which: npt.NDArray[np.int64]) -> SparseRows:
-    sizes = np.diff(rows.start)[which]
-    start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    at = np.arange(start[-1]) + np.repeat(rows.start[which] - start[:-1], sizes)
-    return SparseRows(start, rows.columns[at], rows.values[at])
 
 
 @kernel

@@ -8,11 +8,10 @@ ReID literature has them, in place of the Gaussian of section 3.3. A row is a fe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
+from itkm_core.clustering.sparse_rows import SparseRows
 from itkm_core.neighbors.kernels import Array, kernel, span_in_blocks
 from itkm_core.neighbors.similarity import softmax_rows
 from itkm_core.neighbors.workers import Workers, joined, joined_each
@@ -20,38 +19,15 @@ from itkm_core.neighbors.workers import Workers, joined, joined_each
 NEAREST_FEW = 8
 
 
-@dataclass(frozen=True)
-class SparseRows:
-    """A CSR matrix: row i has `columns[start[i]:start[i+1]]` (ascending) with the `values` beside them.
-
-    `order` int32 [N]: row and column i are those of image order[i]; None: of image i.
-    """
-
-    start: npt.NDArray[np.int64]
-    columns: npt.NDArray[np.int32]
-    values: npt.NDArray[np.float64]
-    order: npt.NDArray[np.int32] | None = None
-
-    def __len__(self) -> int:
-        return len(self.start) - 1
-
-
-def encode(
+def encode_on_host(
     rows: npt.NDArray[np.float32], lists: npt.NDArray[np.int32], k2: int, workers: Workers
 ) -> SparseRows:
-    """V as docs/labelling.md, steps 2 and 3: `rows` float32 [N, D], `lists` int32 [N, k1], 1 <= k2 <= k1.
+    """As `encoding.encode`, by the workers' processors.
 
-    Every row of V has non-negative values that sum to 1. Rows are in an order of their own (`SparseRows.order`), in
-    which images with common neighbours are side by side: what one row needs is then mostly what the one before it
-    needed, which at 300,000 images halves the time of this step and of the graph's. With a device it is done there,
-    in the order of the images (`device.py`), unless its memory does not do.
+    Rows are in an order of their own (`SparseRows.order`), in which images with common neighbours are side by side:
+    what one row needs is then mostly what the one before it needed, which at 300,000 images halves the time of this
+    step and of the graph's.
     """
-    if workers.device is not None:
-        from itkm_core.clustering.device import encode_on_device, or_none
-
-        encoded = or_none(encode_on_device, rows, lists, k2, workers.device)
-        if encoded is not None:
-            return encoded
     num_rows, k1 = lists.shape
     order = order_by_neighbors(lists)
     place = np.empty(num_rows, np.int32)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from itkm_core.corpus.record import check_record
-from itkm_core.errors import CorpusError, StorageError
+from itkm_core.errors import ConfigError, CorpusError, StorageError
 from itkm_core.storage.object_store import patiently
 from itkm_core.storage.paths import exists, is_local, join, read_bytes, resolve
 
@@ -190,3 +190,44 @@ class Corpus:
             raise CorpusError(
                 f"cannot read {relative} of the corpus at {self.root}{hint}: {error}"
             ) from error
+
+
+def train_ids(corpus: Corpus, scenario: str, group: int) -> np.ndarray:
+    """Sample ids of a group's training images, ascending."""
+    index = corpus.index(["sample_id", "scenario", "group", "split"])
+    mask = (
+        (index["scenario"].to_numpy(zero_copy_only=False) == scenario)
+        & (index["group"].to_numpy() == group)
+        & (index["split"].to_numpy(zero_copy_only=False) == "train")
+    )
+    return np.asarray(index["sample_id"].to_numpy()[mask], np.int64)
+
+
+def cameras_of(corpus: Corpus, ids: np.ndarray) -> np.ndarray:
+    """The camera of each image, int32 [len(ids)]."""
+    index = corpus.index(["sample_id", "camera"])
+    rows = np.searchsorted(index["sample_id"].to_numpy(), ids)
+    return np.asarray(index["camera"].to_numpy()[rows])
+
+
+def narrow(corpus: Corpus, only: Sequence[str]) -> Corpus:
+    """The corpus as if it had only these scenarios; all of them where `only` is empty.
+
+    Sample ids, shards and digest stay those of the whole: only what is counted and numbered changes.
+
+    Raises:
+        ConfigError: a scenario that the corpus has not.
+    """
+    unknown = sorted(set(only) - set(corpus.scenarios))
+    if unknown:
+        raise ConfigError(
+            f"only names {', '.join(unknown)}, and the corpus at {corpus.root} has the scenarios "
+            f"{', '.join(corpus.scenarios)}"
+        )
+    if not only:
+        return corpus
+    return replace(
+        corpus,
+        scenarios=tuple(name for name in corpus.scenarios if name in only),
+        counts={key: number for key, number in corpus.counts.items() if key[0] in only},
+    )

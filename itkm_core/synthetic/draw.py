@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from itkm_core.corpus.synthetic_bag import draw_bag, draw_bag_behind
-from itkm_core.corpus.synthetic_head import draw_head
 from itkm_core.synthetic.people import Person
 from itkm_core.synthetic.pose import Pen, Pose, Surface
 
@@ -137,3 +135,69 @@ def material_map(
     draw_bag(pen, person, pose, shoulder, hip, hands[1])
     draw_head(pen, person, pose)
     return np.asarray(pen.image)
+
+
+def draw_head(pen: Pen, person: Person, pose: Pose) -> None:
+    """Draw neck, hair, face and hat over a body that is drawn already."""
+    rx, ry = 0.056 * person.head, 0.072 * person.head
+    y, hair, length = 0.085, Surface.HAIR, person.hair_length
+    back = pose.view == "back"
+    if length == "long":
+        pen.box(-1.45 * rx, y, 1.45 * rx, 0.235, hair)
+    pen.limb((0, y), (0, 0.16), 0.028, 0.032, Surface.SKIN)
+    if length != "bald":
+        pen.oval(0, y - 0.012, 1.15 * rx, 1.08 * ry, hair)
+    if length == "bun":
+        pen.oval(-1.1 * rx if pose.view == "side" else 0, y - 1.2 * ry, 0.55 * rx, 0.45 * ry, hair)
+    if not back or length == "bald":
+        pen.oval(0.35 * rx * (pose.view == "side"), y + 0.012, 0.9 * rx, 0.85 * ry, Surface.SKIN)
+    elif length == "long":
+        pen.box(-1.4 * rx, y, 1.4 * rx, 0.235, hair)
+    hat, brow = Surface.HAT, y - 0.25 * ry
+    if person.hat == "beanie":
+        pen.oval(0, brow - 0.5 * ry, 1.3 * rx, 0.85 * ry, hat)
+        pen.box(-1.3 * rx, brow - 0.45 * ry, 1.3 * rx, brow + 0.1 * ry, hat)
+    elif person.hat == "wide hat":
+        pen.oval(0, brow - 0.35 * ry, 1.15 * rx, 0.65 * ry, hat)
+        pen.oval(0, brow, 2.6 * rx, 0.26 * ry, hat)
+    elif person.hat == "cap":
+        pen.oval(0, brow - 0.2 * ry, 1.2 * rx, 0.55 * ry, hat)
+        reach = 1.2 * rx if pose.view == "side" else 0.0
+        pen.oval(reach, brow + 0.05 * ry, 1.35 * rx, 0.22 * ry, hat)
+
+
+def draw_bag_behind(pen: Pen, person: Person, pose: Pose, shoulder: float) -> None:
+    """Draw what of a bag the body hides; call it before the body is drawn."""
+    if person.bag == "backpack" and pose.view == "side":
+        pen.box(-0.19, 0.18, -0.02, 0.43, Surface.BAG)
+    elif person.bag == "backpack" and pose.view == "front":
+        pen.box(-1.1 * shoulder, 0.145, 1.1 * shoulder, 0.3, Surface.BAG)
+
+
+def draw_bag(
+    pen: Pen, person: Person, pose: Pose, shoulder: float, hip: float, hand: tuple[float, float]
+) -> None:
+    """Draw a bag before the body.
+
+    Args:
+        pen: on a map that shows the body already.
+        person: who carries it.
+        pose: for the side they are seen from.
+        shoulder: half width at the shoulders.
+        hip: height of the hips.
+        hand: where the hand is that holds a handbag.
+    """
+    bag = Surface.BAG
+    if person.bag == "backpack" and pose.view == "back":
+        pen.box(-0.8 * shoulder, 0.19, 0.8 * shoulder, 0.43, bag)
+    elif person.bag == "backpack" and pose.view == "front":
+        for s in (-0.6 * shoulder, 0.6 * shoulder):
+            pen.limb((s, 0.15), (s, 0.38), 0.022, 0.022, bag)
+    elif person.bag == "handbag":
+        x, y = hand
+        pen.limb((x, y), (x, y + 0.05), 0.01, 0.01, bag)
+        pen.box(x - 0.075, y + 0.04, x + 0.075, y + 0.17, bag)
+    elif person.bag == "shoulder bag":
+        x = 0.03 if pose.view == "side" else 0.9 * shoulder
+        pen.limb((-0.6 * shoulder, 0.17), (x, hip - 0.05), 0.016, 0.016, bag)
+        pen.box(x - 0.065, hip - 0.07, x + 0.065, hip + 0.06, bag)

@@ -15,7 +15,7 @@ from functools import cached_property
 
 from rich.console import Console
 
-from itkm_core.corpus.schema import Corpus
+from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import ConfigError, CorpusError, StorageError, TrainingError
 from itkm_core.storage.place import Place
 from pipelines.ablate.adopt import adopt_steps
@@ -28,7 +28,6 @@ from pipelines.artifacts.run_folder import RunFolder, open_run, read_run
 from pipelines.config import RunConfig, load_config
 from pipelines.run.command import LABELS_FILE, rounds_of, run_pipeline, start_run
 from pipelines.run.dag import Kind
-from pipelines.scenarios import narrow
 from pipelines.steps.shares import runs_at_once
 
 TABLE = "ablation"

@@ -10,16 +10,10 @@ text-cluster-<block>.npy    int64 [N], in a prompts step: the cluster whose T^0 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import numpy as np
 
 from itkm_core.storage.place import Place
-
-
-def block_name(scenario: str, group: int) -> str:
-    """A block's part of the file names in a prompts step."""
-    return f"{quote(scenario, safe='')}-{group}"
 
 
 @dataclass(frozen=True)

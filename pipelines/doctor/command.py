@@ -12,7 +12,7 @@ from pyarrow import fs as pafs
 from rich.console import Console
 from rich.markup import escape
 
-from itkm_core.corpus.schema import Corpus
+from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import ItkmError
 from itkm_core.storage.paths import resolve
 from pipelines.config import ModelConfig, RunConfig
@@ -34,7 +34,6 @@ from pipelines.doctor.judge_machines import (
 from pipelines.doctor.probe import look, versions
 from pipelines.doctor.storage import examine_storage
 from pipelines.run.command import rounds_of
-from pipelines.scenarios import narrow
 from pipelines.secrets import without_secrets
 from pipelines.steps.label_resources import task_memory
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
@@ -17,12 +16,10 @@ from itkm_core.errors import ConfigError, FeatureError
 from itkm_core.neighbors.unit_rows import unit_rows
 from itkm_core.neighbors.workers import Workers
 from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import UNGROUPED
 from pipelines.label.index import GroupRecord, Index, read_group, write_group
 
 PARAMETERS_FILE = "parameters.json"
-
-UNGROUPED = "features"
-"""The one group of images that have no scenario and no group."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +95,6 @@ class Against:
                 f"{len(both):,} of {len(ids):,} sample ids are those of images in {self.run}, the first is "
                 f"{both[0]}; expected ids from {self.index.next_id} on, or others that are free"
             )
-
-
-def name_of(scenario: str, group: int) -> str:
-    return f"{scenario}/{group}" if scenario else UNGROUPED
-
-
-def folder_of(name: str) -> str:
-    """The folder of a group's files."""
-    scenario, _, group = name.rpartition("/")
-    return f"{quote(scenario, safe='')}-{group}" if scenario else name
 
 
 def known_images(

@@ -16,12 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
 
-from itkm_core.corpus.schema import Corpus
+from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import CorpusError
 from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import name_of
+from pipelines.artifacts.labels import read_labels
 from pipelines.artifacts.run_folder import RunFolder, digest_of
 from pipelines.config import RunConfig
-from pipelines.label.against import Against, alone_facts, alone_note, finish_index, name_of
+from pipelines.label.against import Against, alone_facts, alone_note, finish_index
 from pipelines.label.corpus_tasks import arrive_group, check_encoder, encoder_record, index_group
 from pipelines.label.features import (
     print_labels,
@@ -31,13 +33,14 @@ from pipelines.label.features import (
 )
 from pipelines.label.index import FOLDER, GroupRecord, Index
 from pipelines.run.dag import Kind, Round, Step, plan_rounds
-from pipelines.run.steps import RunContext, remote, run_body
+from pipelines.run.steps import RunContext, run_body
 from pipelines.run.tables import print_step
-from pipelines.scenarios import narrow
 from pipelines.steps.encoders import WEIGHTS
-from pipelines.steps.label import GroupTask, group_features, read_labels
+from pipelines.steps.label import GroupTask, group_features
 from pipelines.steps.label_resources import resources_needed
-from pipelines.telemetry.handle import ProgressDisplay, Telemetry
+from pipelines.steps.tasks import remote
+from pipelines.telemetry.display import ProgressDisplay
+from pipelines.telemetry.handle import Telemetry
 
 
 @dataclass(frozen=True)
@@ -169,11 +172,20 @@ def _label(
             asked = labeller.resources(task, known[name].num_images)
             done: tuple[dict[str, Any], list[str], GroupRecord]
             done = remote(
-                arrive_group, step, task, against, index, first_id, telemetry=telemetry, **asked
+                arrive_group,
+                step.title,
+                task,
+                against,
+                index,
+                first_id,
+                telemetry=telemetry,
+                **asked,
             )
             return done
         asked = labeller.resources(task)
-        record = remote(index_group, step, task, index, first_id, telemetry=telemetry, **asked)
+        record = remote(
+            index_group, step.title, task, index, first_id, telemetry=telemetry, **asked
+        )
         notes = [facts["warning"]] if facts["warning"] else []
         if against is None:
             return {"where": name, **facts}, notes, record
@@ -226,7 +238,7 @@ def _sweep(
     task = labeller.task(step, sweep_options(context.config, step.scenario))
     asked = labeller.resources(task)
     found: dict[str, Any] = remote(
-        sweep_group, step, task, values, telemetry=context.telemetry, **asked
+        sweep_group, step.title, task, values, telemetry=context.telemetry, **asked
     )
     return found
 

@@ -9,22 +9,17 @@ import numpy as np
 import pyarrow as pa
 
 from itkm_core.clustering.cameras import camera_means
-from itkm_core.corpus.schema import Corpus
+from itkm_core.corpus.schema import Corpus, cameras_of
 from itkm_core.errors import ConfigError
 from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import folder_of, name_of
+from pipelines.artifacts.labels import NEIGHBORS, read_labels
 from pipelines.artifacts.run_folder import digest_of
-from pipelines.label.against import (
-    Against,
-    facts_of,
-    folder_of,
-    known_images,
-    name_of,
-    notes_of,
-)
+from pipelines.label.against import Against, facts_of, known_images, notes_of
 from pipelines.label.index import GroupRecord, write_group
 from pipelines.run.steps import RunContext
 from pipelines.steps.encoders import WEIGHTS
-from pipelines.steps.label import NEIGHBORS, GroupTask, cameras_of, group_features, read_labels
+from pipelines.steps.label import GroupTask, group_features
 
 
 def index_group(task: GroupTask, index: Place, first_id: int) -> GroupRecord:

@@ -17,6 +17,7 @@ from itkm_core.clustering.auto_eps import Labelled, label_rows, swept
 from itkm_core.clustering.footprint import estimate_memory, free_memory, gigabytes
 from itkm_core.errors import FeatureError, LabelError
 from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import folder_of, name_of
 from pipelines.config import RunConfig
 from pipelines.label.against import (
     PARAMETERS_FILE,
@@ -25,9 +26,7 @@ from pipelines.label.against import (
     alone_note,
     facts_of,
     finish_index,
-    folder_of,
     known_images,
-    name_of,
     notes_of,
 )
 from pipelines.label.index import FOLDER, Index, write_group

@@ -7,18 +7,18 @@ from pathlib import Path
 import pyarrow as pa
 from rich.console import Console
 
-from itkm_core.corpus.schema import Corpus
+from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import CorpusError
 from itkm_core.storage.place import Place
+from pipelines.artifacts.labels import read_labels
 from pipelines.artifacts.run_folder import RunFolder, open_run
 from pipelines.config import RunConfig
 from pipelines.run.dag import Kind, Round, plan_rounds
 from pipelines.run.engine import run_round
 from pipelines.run.steps import RunContext
 from pipelines.run.tables import gain_table, print_round, print_step
-from pipelines.scenarios import narrow
-from pipelines.steps.label import read_labels
-from pipelines.telemetry.handle import ProgressDisplay, Telemetry
+from pipelines.telemetry.display import ProgressDisplay
+from pipelines.telemetry.handle import Telemetry
 
 LABELS_FILE = "pseudo_labels.parquet"
 

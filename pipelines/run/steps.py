@@ -11,17 +11,12 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 
-import ray
-from ray.exceptions import RayTaskError
-
 from itkm_core.corpus.schema import Corpus
 from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import block_name
 from pipelines.artifacts.run_folder import RunFolder, digest_of
-from pipelines.artifacts.texts import Texts, block_name
-from pipelines.causes import users_error
+from pipelines.artifacts.texts import Texts
 from pipelines.config import RunConfig
-from pipelines.peaks import measured
-from pipelines.prompts import train_prompts
 from pipelines.run.dag import Kind, Round, Stage, Step
 from pipelines.steps.encoders import EncoderSource
 from pipelines.steps.evaluate import evaluate, splits_to_extract
@@ -29,8 +24,9 @@ from pipelines.steps.extract import extract
 from pipelines.steps.label import GroupTask, label_group
 from pipelines.steps.label_resources import resources_needed
 from pipelines.steps.match import MatchTask, match_scenario
+from pipelines.steps.tasks import remote
 from pipelines.telemetry.handle import Telemetry
-from pipelines.training.jobs import train_round
+from pipelines.training.jobs import train_prompts, train_round
 
 # Digest of the output, and facts. Without a digest the output is named by its inputs, which decide it.
 Outcome = tuple[str | None, dict[str, Any]]
@@ -135,7 +131,7 @@ def _label(context: RunContext, rounds: Sequence[Round], number: int, step: Step
     )
     asked = resources_needed(context.corpus, task, context.config)
     context.telemetry.memory(step.title, {"asked": asked["memory"]})
-    digest, facts = remote(label_group, step, task, telemetry=context.telemetry, **asked)
+    digest, facts = remote(label_group, step.title, task, telemetry=context.telemetry, **asked)
     facts["memory_bytes"] = asked["memory"]
     tags = {"scenario": step.scenario, "group": str(step.group)}
     context.telemetry.set("itkm_clusters", facts["clusters"], **tags)
@@ -192,7 +188,7 @@ def _match(context: RunContext, rounds: Sequence[Round], number: int, step: Step
         without_camera=context.corpus.root if config.without_camera else None,
         frozen=frozen,
     )
-    digest, facts = remote(match_scenario, step, task, telemetry=context.telemetry)
+    digest, facts = remote(match_scenario, step.title, task, telemetry=context.telemetry)
     share = facts.get("clusters", {}).get("mutual_share")
     if share is not None:
         context.telemetry.set("itkm_mutual_match_share", share, scenario=step.scenario)
@@ -210,7 +206,7 @@ def _evaluate(context: RunContext, rounds: Sequence[Round], number: int, step: S
     features = context.run.step(extraction.name) / "features"
     corpus = context.corpus
     inputs = (corpus.root, features, labels, matches, corpus.scenarios)
-    result = remote(evaluate, step, *inputs, telemetry=context.telemetry)
+    result = remote(evaluate, step.title, *inputs, telemetry=context.telemetry)
     (context.run.step(step.name) / "evaluation.json").write_json(result)
     return digest_of(result), result
 
@@ -242,30 +238,6 @@ def _train(context: RunContext, rounds: Sequence[Round], number: int, step: Step
 def _line(rounds: Sequence[Round], number: int, step: Step) -> str:
     """What the progress line calls a step; those of one kind share it."""
     return f"{rounds[number - 1].folder} {step.kind}"
-
-
-def remote(
-    function: Callable[..., Any],
-    step: Step,
-    *args: Any,
-    memory: float = 0,
-    gpus: float = 0,
-    telemetry: Telemetry | None = None,
-) -> Any:
-    """Run `function` as a Ray task named after its step; a user's error comes back as itself.
-
-    memory, gpus: bytes and GPUs that a machine must have left for it. telemetry: is told what memory it took. The name
-    says nothing of the round, since the dashboard counts tasks by name: over a run a step has one line there.
-    """
-    task = ray.remote(measured).options(
-        num_cpus=1, num_gpus=gpus, memory=memory or None, name=step.title, max_retries=3
-    )
-    try:
-        return ray.get(task.remote(function, step.title, telemetry or Telemetry(), *args))
-    except RayTaskError as error:
-        if (mine := users_error(error)) is not None:
-            raise mine from None
-        raise
 
 
 _BODIES: dict[Kind, Callable[[RunContext, Sequence[Round], int, Step], Outcome]] = {

@@ -17,9 +17,9 @@ from itkm_core.evaluation.retrieval import directions, evaluate_corpus
 from itkm_core.matching import cluster_accuracy, instance_precision
 from itkm_core.storage.place import Place
 from pipelines.artifacts.features import read_features
+from pipelines.artifacts.labels import read_labels
 from pipelines.artifacts.matches import read_clusters, read_instances
 from pipelines.artifacts.run_folder import RunFolder
-from pipelines.steps.label import read_labels
 
 
 def splits_to_extract(corpus: Corpus) -> list[str]:

@@ -26,11 +26,12 @@ from itkm_core.storage.object_store import patiently
 from itkm_core.storage.paths import resolve
 from itkm_core.storage.place import Place
 from pipelines.artifacts.features import part_folder, write_files
-from pipelines.causes import users_error
 from pipelines.config import RunConfig
 from pipelines.steps.encoders import EncoderSource, autocast
 from pipelines.steps.shares import places, usable, whole
-from pipelines.telemetry.handle import Meter, Telemetry
+from pipelines.steps.tasks import users_error
+from pipelines.telemetry.handle import Telemetry
+from pipelines.telemetry.meter import Meter
 
 if TYPE_CHECKING:
     import torch

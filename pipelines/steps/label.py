@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from itkm_core.corpus.schema import Corpus
+from itkm_core.clustering.centroids import cluster_means
+from itkm_core.corpus.schema import Corpus, cameras_of, train_ids
 from itkm_core.errors import LabelError
 from itkm_core.storage.place import Place
 from pipelines.artifacts.features import read_features
+from pipelines.artifacts.labels import NEIGHBORS, read_labels
 from pipelines.artifacts.run_folder import digest_of
 from pipelines.telemetry.handle import Telemetry
-
-NEIGHBORS = "neighbours.npy"
-"""Lists of step 1 of docs/labelling.md, kept for images that arrive later."""
 
 
 @dataclass(frozen=True)
@@ -125,44 +124,6 @@ def group_features(task: GroupTask) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     if not task.without_camera:
         return ids, features, features
     return ids, features, without_camera(features, cameras_of(corpus, ids))
-
-
-def cluster_means(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Normalised mean feature of each cluster [K, D] float32, outliers left out (METHOD, Stage I)."""
-    inside = labels >= 0
-    num_clusters = int(labels.max(initial=-1)) + 1
-    sums = np.zeros((num_clusters, features.shape[1]), np.float64)
-    np.add.at(sums, labels[inside], features[inside])
-    norms = np.linalg.norm(sums, axis=1, keepdims=True)
-    return np.asarray(sums / np.maximum(norms, 1e-12), np.float32)
-
-
-def train_ids(corpus: Corpus, scenario: str, group: int) -> np.ndarray:
-    """Sample ids of a group's training images, ascending."""
-    index = corpus.index(["sample_id", "scenario", "group", "split"])
-    mask = (
-        (index["scenario"].to_numpy(zero_copy_only=False) == scenario)
-        & (index["group"].to_numpy() == group)
-        & (index["split"].to_numpy(zero_copy_only=False) == "train")
-    )
-    return np.asarray(index["sample_id"].to_numpy()[mask], np.int64)
-
-
-def cameras_of(corpus: Corpus, ids: np.ndarray) -> np.ndarray:
-    """The camera of each image, int32 [len(ids)]."""
-    index = corpus.index(["sample_id", "camera"])
-    rows = np.searchsorted(index["sample_id"].to_numpy(), ids)
-    return np.asarray(index["camera"].to_numpy()[rows])
-
-
-def read_labels(step: Place) -> pa.Table:
-    """A label step's table, in order of sample_id."""
-    return (step / "labels.parquet").read_table()
-
-
-def read_centroids(step: Place) -> np.ndarray:
-    """A label step's cluster centroids [K, D] float32."""
-    return np.asarray((step / "centroids.npy").read_array(), np.float32)
 
 
 def features_digest(features: np.ndarray) -> bytes:

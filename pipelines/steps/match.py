@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itkm_core.corpus.schema import Corpus
+from itkm_core.clustering.centroids import cluster_means
+from itkm_core.corpus.schema import Corpus, cameras_of
 from itkm_core.storage.place import Place
 from pipelines.artifacts.features import read_features
+from pipelines.artifacts.labels import read_centroids, read_labels
 from pipelines.artifacts.matches import write_clusters, write_instances
 from pipelines.artifacts.run_folder import digest_of
 from pipelines.artifacts.texts import MovedTexts, Texts
-from pipelines.steps.label import cameras_of, cluster_means, read_centroids, read_labels
 
 if TYPE_CHECKING:
     from itkm_core.learning.config import MatchConfig

@@ -12,13 +12,15 @@ from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import TrainingError
 from itkm_core.storage.place import Place
 from pipelines.artifacts.run_folder import RAY_TRAIN, digest_of
-from pipelines.causes import users_error
 from pipelines.config import RunConfig
 from pipelines.steps.encoders import WEIGHTS, EncoderSource
 from pipelines.steps.shares import places, usable, whole
+from pipelines.steps.tasks import users_error
 from pipelines.telemetry.handle import Telemetry
-from pipelines.training.round_worker import CHECKPOINT, TrainTask, train_loop
-from pipelines.training.worker import FACTS, FAULT, STATE, Loop, WorkerTask
+from pipelines.training.prompts_worker import TOKENS, prompts_loop
+from pipelines.training.round_worker import CHECKPOINT, train_loop
+from pipelines.training.tasks import PromptsTask, TrainTask, WorkerTask
+from pipelines.training.worker import FACTS, FAULT, STATE, Loop
 
 
 def train_round(
@@ -143,3 +145,34 @@ def plan_workers(
 def _last_good(out: Place) -> str:
     states = (out / RAY_TRAIN).files(f"/{STATE}")
     return f"The last good checkpoint is {os.path.dirname(states[-1])}." if states else ""
+
+
+def train_prompts(
+    *,
+    config: RunConfig,
+    scenarios: tuple[str, ...],
+    number: int,
+    labels: tuple[Place, ...],
+    features: Place,
+    out: Place,
+    telemetry: Telemetry,
+) -> tuple[str, dict[str, Any]]:
+    """Learn the prompts and leave tokens and texts in `out` (see texts.py). Returns their digest and facts.
+
+    features: of the frozen CLIP. A stage cut off in the middle goes on from its last checkpoint.
+
+    Raises:
+        TrainingError: a loss that is not finite, or another error of a user's.
+        ray.train.TrainingFailedError: a fault in a worker, or workers lost more often than `max_failures`.
+    """
+    task = PromptsTask(
+        config=config,
+        scenarios=scenarios,
+        number=number,
+        labels=labels,
+        out=out,
+        telemetry=telemetry,
+        features=features,
+    )
+    facts = run_workers(prompts_loop, task, last_good="There is no checkpoint of the prompts.")
+    return digest_of((out / TOKENS).read_bytes()), facts

@@ -13,7 +13,7 @@ from pipelines.artifacts.texts import read_texts
 
 if TYPE_CHECKING:
     from itkm_core.learning.terms import Positives
-    from pipelines.training.round_worker import TrainTask
+    from pipelines.training.tasks import TrainTask
 
 
 def links_of(task: TrainTask, tables: Sequence[pa.Table]) -> dict[str, Any]:

@@ -5,26 +5,26 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from itkm_core.corpus.sampling import plan_step
 from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import block_name
 from pipelines.artifacts.features import read_features
-from pipelines.artifacts.texts import MovedTexts, block_name
-from pipelines.states import read_state
-from pipelines.steps.label import read_labels
-from pipelines.training.round_worker import group_indices
+from pipelines.artifacts.labels import read_labels
+from pipelines.artifacts.texts import MovedTexts
+from pipelines.training.tasks import PromptsTask
 from pipelines.training.worker import (
     FACTS,
     STATE,
     Progress,
-    WorkerTask,
     ends_on_fault,
+    group_indices,
     opened,
+    read_state,
     saved,
 )
 
@@ -34,19 +34,6 @@ if TYPE_CHECKING:
 TOKENS = "tokens.safetensors"
 PROMPTS = "prompts.pt"
 _PLAN_ROUND = 0  # rounds of training count from 1, so Stage II's draws are its own
-
-
-@dataclass(frozen=True, kw_only=True)
-class PromptsTask(WorkerTask):
-    """What one worker of Stage II needs."""
-
-    kind: ClassVar[str] = "prompts"
-
-    features: Place  # of the frozen CLIP
-
-    @property
-    def stage(self) -> int:
-        return 2
 
 
 @ends_on_fault

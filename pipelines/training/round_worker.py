@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from itkm_core.corpus.sampling import GroupIndex, GroupLabels, plan_step
+from itkm_core.corpus.sampling import plan_step
 from itkm_core.corpus.schema import Corpus
-from itkm_core.learning.config import HomogeneousConfig
-from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import block_names
+from pipelines.artifacts.labels import read_centroids, read_labels
 from pipelines.artifacts.texts import read_texts
-from pipelines.states import read_state
-from pipelines.steps.encoders import WEIGHTS, EncoderSource
-from pipelines.steps.label import read_centroids, read_labels
+from pipelines.steps.encoders import WEIGHTS
+from pipelines.training.tasks import TrainTask
 from pipelines.training.worker import (
     FACTS,
     STATE,
     Progress,
-    WorkerTask,
     ends_on_fault,
+    group_indices,
     opened,
+    read_state,
     saved,
 )
 
@@ -36,30 +35,6 @@ if TYPE_CHECKING:
 CHECKPOINT = "checkpoint"
 TRAINING = "training.pt"
 TEXT = "text.safetensors"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainTask(WorkerTask):
-    """What one worker of a round's training needs. The last four are Stage III's."""
-
-    kind: ClassVar[str] = "train"
-
-    corpus_root: str
-    source: EncoderSource
-    previous: Place | None  # checkpoint of the round before, of the same stage
-    heterogeneous: bool = False
-    features: Place | None = None  # of this round's extraction
-    matches: Mapping[str, Place] = field(default_factory=dict)  # match steps by scenario
-    prompts: Place | None = None
-
-    @property
-    def stage(self) -> int:
-        return 3 if self.heterogeneous else 1
-
-    @property
-    def training(self) -> HomogeneousConfig:
-        """The trainer's configuration in this stage."""
-        return self.config.training(heterogeneous=self.heterogeneous)
 
 
 @ends_on_fault
@@ -128,26 +103,6 @@ def train_loop(loop_config: dict[str, Any]) -> None:
         facts = {**progress.facts(), "block_losses": list(block_losses)}
         (task.out / FACTS).write_json(facts)
     ray.train.report({})
-
-
-def group_indices(tables: Sequence[pa.Table], scenarios: Sequence[str]) -> list[GroupIndex]:
-    """One index per label table, with scenarios numbered by their place in `scenarios`."""
-    return [
-        GroupIndex.from_labels(
-            GroupLabels(
-                list(scenarios).index(table["scenario"][0].as_py()),
-                table["group"][0].as_py(),
-                table["sample_id"].to_numpy(),
-                table["label"].to_numpy(),
-            )
-        )
-        for table in tables
-    ]
-
-
-def block_names(tables: Sequence[pa.Table]) -> list[str]:
-    """`scenario/group` of each label table."""
-    return [f"{table['scenario'][0]}/{table['group'][0]}" for table in tables]
 
 
 def build_stage(

@@ -3,59 +3,29 @@
 from __future__ import annotations
 
 import functools
+import io
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from itkm_core.errors import DivergedError, TrainingError
+from itkm_core.corpus.sampling import GroupIndex, GroupLabels
+from itkm_core.errors import DivergedError, StorageError, TrainingError
 from itkm_core.storage.object_store import patiently
-from itkm_core.storage.place import Place
-from pipelines.config import RunConfig
-from pipelines.peaks import peak_memory
-from pipelines.telemetry.handle import Meter, Telemetry
+from pipelines.telemetry.meter import Meter, peak_memory
+from pipelines.training.tasks import WorkerTask
 
 Loop = Callable[[dict[str, Any]], None]
 
 FACTS = "facts.json"
 FAULT = "fault.json"  # an error that trying again would not mend
 STATE = "state.json"  # in every checkpoint; its "step" is the number of steps done
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerTask:
-    """What one worker of a training stage needs, small enough to send."""
-
-    kind: ClassVar[str]  # of the step
-
-    config: RunConfig
-    scenarios: tuple[str, ...]  # in the order of their numbers
-    number: int  # of the round, from 1
-    labels: tuple[Place, ...]  # label steps, in the order of the plan's blocks
-    out: Place
-    telemetry: Telemetry
-    threads: int = 1
-    asked: float = 0.0  # time.time() when the driver asked for the workers
-
-    @property
-    def stage(self) -> int:
-        """The stage of the method: 1, 2 or 3."""
-        raise NotImplementedError
-
-    @property
-    def run_name(self) -> str:
-        """What the dashboard's Train page calls the job, such as `round-002-train-stage-3`."""
-        return f"round-{self.number:03d}-{self.kind}-stage-{self.stage}"
-
-    def __str__(self) -> str:
-        """Ray Train's state of a job shows its configuration as text: not all of it, nor the places in it."""
-        return self.run_name
 
 
 def ends_on_fault(loop: Loop) -> Loop:
@@ -159,3 +129,39 @@ class Progress:
             "train_seconds": now - self.ready,
             "peak_memory_bytes": peak_memory(),
         }
+
+
+def group_indices(tables: Sequence[pa.Table], scenarios: Sequence[str]) -> list[GroupIndex]:
+    """One index per label table, with scenarios numbered by their place in `scenarios`."""
+    return [
+        GroupIndex.from_labels(
+            GroupLabels(
+                list(scenarios).index(table["scenario"][0].as_py()),
+                table["group"][0].as_py(),
+                table["sample_id"].to_numpy(),
+                table["label"].to_numpy(),
+            )
+        )
+        for table in tables
+    ]
+
+
+def read_state(data: bytes, name: str) -> Any:
+    """What `torch.save` wrote, on the CPU. Nothing in the file is executed: a pickle with code in it is refused.
+
+    name: the file, for the error.
+
+    Raises:
+        StorageError: the file is damaged, or holds anything but tensors and plain values.
+    """
+    import torch
+
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # hostile bytes surface as any of a dozen types
+        said = " ".join(str(error).split())[:200]
+        # No TrainingError: all workers would come to that at the same step, this may be one machine's disk.
+        raise StorageError(
+            f"{name} is damaged, or holds more than tensors and plain values, and was not read ({said}): delete the "
+            "step's folder to do it again"
+        ) from error

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from itkm_core.clustering.centroids import cluster_means
 from itkm_core.learning.config import MatchConfig
 from itkm_core.learning.text_update import (
     cluster_text,
@@ -17,8 +18,8 @@ from itkm_core.learning.text_update import (
     update_instance_text,
 )
 from itkm_core.storage.place import Place
-from pipelines.artifacts.texts import MovedTexts, Texts, block_name
-from pipelines.steps.label import cluster_means
+from pipelines.artifacts.blocks import block_name
+from pipelines.artifacts.texts import MovedTexts, Texts
 from pipelines.steps.match import MatchTask
 
 SCENARIO, RHO = "day/night", 0.7

@@ -26,8 +26,8 @@ from itkm_core.storage.place import Place
 from pipelines.label.command import LabelRequest, label
 from pipelines.label.index import read_group, read_index
 from pipelines.label.input import read_input
-from pipelines.states import read_state
 from pipelines.training import prompts_worker, round_worker
+from pipelines.training.worker import read_state
 
 
 class Attack:

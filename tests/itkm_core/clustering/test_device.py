@@ -6,8 +6,8 @@ import pytest
 from itkm_core.clustering import device as module
 from itkm_core.clustering import pseudo_label
 from itkm_core.clustering.device import encode_on_device
+from itkm_core.clustering.encoding import encode
 from itkm_core.clustering.jaccard import graph_of
-from itkm_core.clustering.reciprocal import encode
 from itkm_core.neighbors.nearest import nearest
 from itkm_core.neighbors.workers import Threads
 

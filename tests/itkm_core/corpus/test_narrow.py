@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from itkm_core.corpus.schema import Corpus
+from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import ConfigError
-from pipelines.scenarios import narrow
 
 COUNTS = {("ucc", 0, "train"): 3, ("uvi", 0, "train"): 5, ("uvi", 1, "query"): 2}
 

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from itkm_core.clustering import pseudo_label
 from itkm_core.clustering.arrivals.label import label_arrivals
-from itkm_core.corpus.schema import Corpus
+from itkm_core.corpus.schema import Corpus, train_ids
 from itkm_core.errors import ConfigError
 from itkm_core.storage.place import Place
 from itkm_core.synthetic.write import SyntheticConfig, write_people
@@ -30,7 +30,6 @@ from pipelines.ingest.make import ingest
 from pipelines.label import corpus as label_corpus
 from pipelines.label.command import LabelRequest, label
 from pipelines.label.index import read_group, read_index
-from pipelines.steps.label import train_ids
 
 SHARED = ("only=[ucc]", "extract_precision=fp32")
 OPTIONS = (*SHARED, "without_camera=false", "labels.k1=6", "labels.k2=2", "labels.min_samples=3")

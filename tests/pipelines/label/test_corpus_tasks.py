@@ -18,6 +18,7 @@ from itkm_core.corpus import schema
 from itkm_core.errors import FeatureError
 from itkm_core.neighbors.nearest import nearest
 from itkm_core.storage.place import Place
+from pipelines.artifacts.labels import read_labels
 from pipelines.config import LabelConfig
 from pipelines.label import corpus_tasks as label_corpus_index
 from pipelines.label.against import Against
@@ -25,7 +26,7 @@ from pipelines.label.command import LabelRequest, label
 from pipelines.label.corpus_tasks import arrive_group, index_group
 from pipelines.label.index import Index, read_group, read_index
 from pipelines.steps import label as label_steps
-from pipelines.steps.label import GroupTask, label_group, read_labels
+from pipelines.steps.label import GroupTask, label_group
 
 OPTIONS = {"k1": 6, "k2": 2, "eps": 0.5, "min_samples": 2, "backend": "auto", "recall": 0.99}
 

@@ -14,9 +14,8 @@ import ray
 from ray.cluster_utils import Cluster
 
 from itkm_core.clustering import pseudo_label
-from pipelines.run.dag import Kind, Step
-from pipelines.run.steps import remote
 from pipelines.steps.label_spans import RayTasks, own_device
+from pipelines.steps.tasks import remote
 
 MEMORY = 100 * 2**20
 
@@ -65,9 +64,8 @@ def ask_for_gpus(cluster: Cluster) -> None:
     The GPU is a number that Ray was told: what is tried is where tasks go and what they find there.
     """
     machine = cluster.add_node(num_cpus=2, num_gpus=1, object_store_memory=MEMORY)
-    step = Step("label", "label[test/0]", Kind.LABEL, (), "test", 0)
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda _: remote(who, step, gpus=0.5), range(2)))
+        found = list(pool.map(lambda _: remote(who, "label[test/0]", gpus=0.5), range(2)))
     homes, begun, ended, devices = zip(*found, strict=True)
     assert set(homes) == {machine.node_id}
     assert max(begun) < min(ended)

@@ -11,12 +11,14 @@ import pytest
 
 from itkm_core.clustering import pseudo_label
 from itkm_core.clustering.cameras import without_camera
+from itkm_core.clustering.centroids import cluster_means
 from itkm_core.corpus import schema
 from itkm_core.errors import LabelError
 from itkm_core.storage.place import Place
 from pipelines.artifacts.features import read_features
+from pipelines.artifacts.labels import read_centroids, read_labels
 from pipelines.steps import label
-from pipelines.steps.label import GroupTask, cluster_means, label_group, read_centroids, read_labels
+from pipelines.steps.label import GroupTask, label_group
 
 OPTIONS = {"k1": 6, "k2": 2, "eps": 0.5, "min_samples": 2}
 NOISE = {"eps": 1e-6, "min_samples": 4}  # nothing is that near to three others

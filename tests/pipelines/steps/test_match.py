@@ -10,6 +10,7 @@ import pytest
 from match_problem import RHO, Made
 
 from itkm_core.clustering.cameras import without_camera
+from itkm_core.clustering.centroids import cluster_means
 from itkm_core.errors import FeatureError
 from itkm_core.learning.config import MatchConfig
 from itkm_core.learning.text_update import (
@@ -28,7 +29,6 @@ from itkm_core.matching import (
 from pipelines.artifacts.matches import read_clusters, read_instances
 from pipelines.artifacts.texts import Texts, read_texts
 from pipelines.steps import match
-from pipelines.steps.label import cluster_means
 from pipelines.steps.match import match_scenario
 
 

@@ -13,14 +13,14 @@ import ray.train
 
 from itkm_core.errors import DivergedError, TrainingError
 from itkm_core.storage.place import Place
-from pipelines.peaks import peak_memory
-from pipelines.run.dag import Kind, Step
-from pipelines.run.steps import remote
+from pipelines.steps.tasks import remote
 from pipelines.telemetry import board as boards
 from pipelines.telemetry.board import Board
+from pipelines.telemetry.display import describe
 from pipelines.telemetry.gauges import GAUGES
-from pipelines.telemetry.handle import NAME, Telemetry, describe
-from pipelines.training.prompts_worker import PromptsTask
+from pipelines.telemetry.handle import NAME, Telemetry
+from pipelines.telemetry.meter import peak_memory
+from pipelines.training.tasks import PromptsTask
 from pipelines.training.worker import FAULT, ends_on_fault
 
 
@@ -215,9 +215,8 @@ def test_a_steps_task_has_its_name_and_tells_the_board_its_memory(local_ray: Non
     second = Telemetry.start()  # of a run beside it: no quarrel about the name
     assert telemetry.actor is not None
     assert second.actor is not None
-    step = Step("round-001/label/uvi-1", "label[uvi/1]", Kind.LABEL, (), "uvi", 1)
-    assert remote(say, step, "done", telemetry=telemetry) == ("label[uvi/1]", "done")
-    assert remote(say, step, "done") == ("label[uvi/1]", "done")
+    assert remote(say, "label[uvi/1]", "done", telemetry=telemetry) == ("label[uvi/1]", "done")
+    assert remote(say, "label[uvi/1]", "done") == ("label[uvi/1]", "done")
     deadline = time.monotonic() + 60
     while not (peaks := ray.get(telemetry.actor.__ray_call__.remote(lambda board: board.peaks))):
         assert time.monotonic() < deadline

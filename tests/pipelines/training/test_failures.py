@@ -15,7 +15,7 @@ from pipelines.config import load_config
 from pipelines.steps.encoders import EncoderSource
 from pipelines.telemetry.handle import Telemetry
 from pipelines.training.jobs import run_workers
-from pipelines.training.round_worker import TrainTask
+from pipelines.training.tasks import TrainTask
 
 
 @pytest.fixture

@@ -9,15 +9,16 @@ import pyarrow as pa
 import pytest
 from match_problem import SCENARIO, Made
 
+from pipelines.artifacts.labels import read_labels
 from pipelines.artifacts.matches import read_clusters, read_instances
 from pipelines.artifacts.texts import read_texts
 from pipelines.config import RunConfig, load_config
 from pipelines.steps.encoders import EncoderSource
-from pipelines.steps.label import read_labels
 from pipelines.steps.match import match_scenario
 from pipelines.telemetry.handle import Telemetry
 from pipelines.training.links import links_of
-from pipelines.training.round_worker import TrainTask, text_files
+from pipelines.training.round_worker import text_files
+from pipelines.training.tasks import TrainTask
 
 
 def plain(made: Made) -> pa.Table:
