@@ -8,7 +8,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from itkm_core.learning import HeterogeneousConfig, HomogeneousConfig, MatchConfig
+from itkm_core.learning.config import HeterogeneousConfig, HomogeneousConfig, MatchConfig
 
 
 def test_defaults_are_the_methods() -> None:
@@ -39,7 +39,7 @@ def test_wrong_values_of_stage_three(options: dict[str, object]) -> None:
 
 def test_configurations_import_without_torch() -> None:
     program = (
-        "import sys; from itkm_core.learning import HomogeneousConfig; "
+        "import sys; from itkm_core.learning.config import HomogeneousConfig; "
         "import itkm_core.model.tiny, itkm_core.corpus.transforms, itkm_core.corpus.sampling; "
         "sys.exit('torch' in sys.modules or 'open_clip' in sys.modules)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from itkm_core.learning import PromptConfig, TextUpdateConfig
+from itkm_core.learning.config import PromptConfig, TextUpdateConfig
 
 
 def test_defaults_are_the_methods() -> None:
