@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.artifacts.run_folder import RunFolder
-from pipelines.run.dag import Kind, Round, Stage
+from pipelines.run.dag import Round, Stage
+from pipelines.run.tables import evaluation_of
 
 Scores = dict[str, dict[str, float | None]]
 """By scenario: a fraction for each of METRICS, None where the run has none."""
@@ -28,9 +29,9 @@ def read_scores(run: RunFolder, rounds: Sequence[Round], scenarios: Sequence[str
     the first step. `match_accuracy`, `reliable_accuracy`: share of the cluster pairs, of the reliable ones,
     that are one person in the last round of Stage III.
     """
-    before, after = _evaluation(run, rounds[0]), _evaluation(run, rounds[-1])
+    before, after = evaluation_of(run, rounds[0]), evaluation_of(run, rounds[-1])
     matched = [each for each in rounds if each.stage is Stage.HETEROGENEOUS]
-    last = _evaluation(run, matched[-1]) if matched else {}
+    last = evaluation_of(run, matched[-1]) if matched else {}
     found: Scores = {}
     for scenario in scenarios:
         clusters = last.get("matches", {}).get(scenario, {}).get("clusters", {})
@@ -44,14 +45,7 @@ def read_scores(run: RunFolder, rounds: Sequence[Round], scenarios: Sequence[str
     return found
 
 
-def _evaluation(run: RunFolder, each: Round) -> Mapping[str, Any]:
-    """Facts of the round's evaluate step; empty without one. Facts hold what evaluation.json holds."""
-    steps = each.of(Kind.EVALUATE)
-    manifest = run.read(steps[0].name) if steps else None
-    return manifest.facts if manifest is not None else {}
-
-
 def _mean_direction(evaluation: Mapping[str, Any], scenario: str, key: str) -> float | None:
-    rows = [row for row in evaluation.get("retrieval", ()) if row["scenario"] == scenario]
+    rows = [row for row in evaluation["retrieval"] if row["scenario"] == scenario]
     scores = [row[key] for row in rows if row[key] is not None]
     return sum(scores) / len(scores) if scores else None

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from pipelines.ablate.result import Result
+from pipelines.run.tables import percent
 
 Cells = tuple[list[str], list[list[str]]]
 """Head and lines."""
@@ -119,12 +120,6 @@ def as_rich(result: Result, title: str) -> Table:
     for line in lines:
         table.add_row(*[line[index] for index in kept])
     return table
-
-
-def percent(value: float | None, *, sign: bool = False) -> str:
-    if value is None:
-        return "-"
-    return f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}"
 
 
 def number(found: Result, *, sign: bool = False) -> str:

@@ -26,6 +26,7 @@ import yaml
 
 from itkm_core.errors import ConfigError, StorageError
 from itkm_core.storage.place import Place
+from pipelines.artifacts.differences import differences
 
 MANIFEST = "manifest.json"
 INPUTS = "inputs.json"
@@ -132,7 +133,7 @@ def open_run(place: Place, identity: Mapping[str, Any], resolved: Mapping[str, A
     config = place / "config.yaml"
     if config.exists():
         before = yaml.safe_load(config.read_bytes())["identity"]
-        changes = list(_differences(before, json.loads(json.dumps(identity))))
+        changes = differences(before, json.loads(json.dumps(identity)))
         if changes:
             raise ConfigError(
                 f"{place} holds a run with another configuration:\n  "
@@ -152,14 +153,3 @@ def read_run(place: Place) -> tuple[RunFolder, dict[str, Any]]:
     if not config.exists():
         raise StorageError(f"no run at {place}: expected config.yaml in it; check the path")
     return RunFolder(place), yaml.safe_load(config.read_bytes())
-
-
-def _differences(before: Any, now: Any, key: str = "") -> list[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        names = sorted(set(before) | set(now))
-        found = []
-        for name in names:
-            path = f"{key}.{name}" if key else name
-            found += _differences(before.get(name), now.get(name), path)
-        return found
-    return [] if before == now else [f"{key}: {before!r} there, {now!r} now"]

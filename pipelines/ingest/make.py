@@ -21,6 +21,7 @@ from itkm_core.corpus.writer import (
     plan_shards,
 )
 from itkm_core.errors import CorpusError, StorageError
+from pipelines.artifacts.differences import differences
 from pipelines.ingest.config import IngestConfig
 from pipelines.ingest.place import CorpusPlace
 from pipelines.ingest.sources import list_sources
@@ -156,15 +157,12 @@ def _judge(
 
 def _refuse_other(found: Corpus, request: dict[str, Any], listing: pa.Table) -> None:
     """Raises CorpusError, with what differs, when `found` was made by another request."""
-    differences = [
-        f"{key}: {was!r} there, {now!r} now"
-        for key, was, now in _changes(found.record.get("parameters"), request["parameters"])
-    ]
-    if not differences and found.record.get("listing_digest") != request["listing_digest"]:
-        differences.append(_listing_difference(found, listing))
-    if differences:
+    changes = differences(found.record.get("parameters", {}), request["parameters"])
+    if not changes and found.record.get("listing_digest") != request["listing_digest"]:
+        changes = [_listing_difference(found, listing)]
+    if changes:
         raise CorpusError(
-            f"{found.root} holds another corpus ({'; '.join(differences)}); give another --out, or "
+            f"{found.root} holds another corpus ({'; '.join(changes)}); give another --out, or "
             "delete that corpus"
         )
 
@@ -179,19 +177,3 @@ def _listing_difference(found: Corpus, listing: pa.Table) -> str:
         return "the same files with other sizes, groups, cameras, splits or people"
     first = f"{'new' if added else 'gone'}: {(added or gone)[0][1]!r}"
     return f"{len(added)} pictures are new and {len(gone)} are gone, such as {first}"
-
-
-def _changes(was: Any, now: Any, key: str = "") -> list[tuple[str, Any, Any]]:
-    """(dotted key, before, after) of every value that differs between two JSON values."""
-    if isinstance(was, dict) and isinstance(now, dict):
-        keys = [*was, *(name for name in now if name not in was)]
-        pairs = [(name, was.get(name), now.get(name)) for name in keys]
-    elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
-        pairs = [(str(place), *each) for place, each in enumerate(zip(was, now, strict=True))]
-    else:
-        return [] if was == now else [(key or "parameters", was, now)]
-    return [
-        change
-        for name, before, after in pairs
-        for change in _changes(before, after, f"{key}.{name}" if key else name)
-    ]

@@ -166,7 +166,7 @@ def gain_table(run: RunFolder, rounds: Sequence[Round]) -> Table:
     for name in ("scenario", "", "mAP", "rank-1", "ARI", "clusters", "outliers"):
         table.add_column(name, justify="left" if name in ("scenario", "") else "right")
     scenarios = list(dict.fromkeys(step.scenario for step in first.of(Kind.LABEL)))
-    before, after = _evaluation(run, first), _evaluation(run, last)
+    before, after = evaluation_of(run, first), evaluation_of(run, last)
     for scenario in scenarios:
         for row, end in _paired(before["retrieval"], after["retrieval"], scenario):
             table.add_row(
@@ -195,8 +195,11 @@ def gain_table(run: RunFolder, rounds: Sequence[Round]) -> Table:
     return table
 
 
-def percent(score: float | None) -> str:
-    return "-" if score is None else f"{100 * score:.1f}"
+def percent(value: float | None, *, sign: bool = False) -> str:
+    """A fraction as `34.5`, with `sign` as `+34.5`; `-` for none."""
+    if value is None:
+        return "-"
+    return f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}"
 
 
 def _moved(before: float | None, after: float | None) -> str:
@@ -205,7 +208,8 @@ def _moved(before: float | None, after: float | None) -> str:
     return f"{percent(before)} -> {percent(after)}"
 
 
-def _evaluation(run: RunFolder, each: Round) -> dict[str, Any]:
+def evaluation_of(run: RunFolder, each: Round) -> dict[str, Any]:
+    """Facts of the round's evaluate step, which are those of its evaluation.json; lists are empty without one."""
     steps = each.of(Kind.EVALUATE)
     manifest = run.read(steps[0].name) if steps else None
     return manifest.facts if manifest is not None else {"retrieval": [], "labels": []}

@@ -5,19 +5,34 @@ from pathlib import Path
 import pytest
 
 from itkm_core.errors import ConfigError
-from pipelines.ingest.config import IngestConfig, Source, ingest_config, load_ingest_config
+from pipelines.ingest.command import request
+from pipelines.ingest.config import IngestConfig, ingest_config, load_ingest_config
 
 
 def one(**source) -> IngestConfig:
     return ingest_config(sources=[{"kind": "folder", "path": "x", **source}])
 
 
-def test_defaults_are_the_documented_ones() -> None:
-    config = one()
-    assert config.max_rejected_fraction == 0.01
-    assert config.shard_bytes == 128 * 2**20
-    assert config.limits.max_pixels == 4096 * 4096
-    assert config.sources[0] == Source(kind="folder", path="x")
+def test_options_and_a_file_ask_for_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "corpus.yaml"
+    file.write_text("sources: [{kind: market1501, path: /m, scenario: day}]\nmax_pixels: 9\n")
+    unset = {"pattern": None, "manifest": None}
+    typed = request(
+        None,
+        "market1501",
+        "/m",
+        group_by={"by": None},
+        limits={"max_pixels": 9, "max_bytes": None},
+        scenario="day",
+        **unset,
+    )
+    assert typed == load_ingest_config(file) == request(file, None, None, group_by={}, limits={})
+    assert (typed.limits.max_pixels, typed.limits.max_bytes) == (9, one().limits.max_bytes)
+    with pytest.raises(ConfigError, match="--config says everything"):
+        request(file, None, None, group_by={}, limits={"max_pixels": 9})
+    for kind, path in (("folder", None), (None, "/m")):
+        with pytest.raises(ConfigError, match="nothing to ingest"):
+            request(None, kind, path, group_by={}, limits={})
 
 
 @pytest.mark.parametrize(
