@@ -98,8 +98,9 @@ def ingest(
 ) -> None:
     """Turn folders of pictures into a corpus."""
     from pipelines.bars import stage_bars
-    from pipelines.ingest.command import request, summary_table
+    from pipelines.ingest.command import request
     from pipelines.ingest.make import ingest as run_ingest
+    from pipelines.ingest.tables import summary_table
     from pipelines.session import ray_session
 
     wanted = request(

@@ -1,4 +1,4 @@
-"""What `itkm ingest` is asked to do: one source or several, and the bounds on their pictures."""
+"""What `itkm ingest` is asked to do: one or more sources, and limits on their pictures."""
 
 from __future__ import annotations
 
@@ -20,48 +20,48 @@ class _Section(BaseModel):
 
 
 class GroupBy(_Section):
-    """How a picture gets its group, 0 or 1."""
+    """How the group of a picture, 0 or 1, is decided."""
 
     by: Literal["column", "camera", "resolution"] = "column"
-    column: str = "group"  # by column: the manifest's column
-    cameras: tuple[int, ...] = ()  # by camera: those of group 1
-    below: int = Field(default=0, ge=0)  # by resolution: lower than so many pixels is group 1
+    column: str = "group"  # by column: the name of the manifest's column
+    cameras: tuple[int, ...] = ()  # by camera: the cameras of group 1
+    below: int = Field(default=0, ge=0)  # by resolution: lower than this, in pixels, is group 1
 
     @model_validator(mode="after")
     def _complete(self) -> GroupBy:
         if self.by == "camera" and not self.cameras:
-            raise ValueError("by: camera needs cameras, the list of those of group 1")
+            raise ValueError("by: camera needs cameras, the list of cameras of group 1")
         if self.by == "resolution" and not self.below:
             raise ValueError("by: resolution needs below, the height in pixels")
         given = self.model_fields_set - {"by"}
         if extra := given - {{"camera": "cameras", "resolution": "below"}.get(self.by, self.by)}:
-            raise ValueError(f"by: {self.by} has no use for {', '.join(sorted(extra))}")
+            raise ValueError(f"by: {self.by} does not use {', '.join(sorted(extra))}")
         return self
 
 
 class Source(_Section):
-    """One folder of pictures and how it is read."""
+    """One folder of pictures, and how to read it."""
 
     kind: Literal["folder", "market1501", "synthetic"]
-    path: str  # a folder or URI; of kind folder also a manifest, paths relative to its folder
+    path: str  # a folder or URI; for kind folder also a manifest, whose paths are relative to its folder
     scenario: str | None = None
     pattern: str | None = None
     manifest: str | None = None
     group_names: dict[str, Literal[0, 1]] = {}
-    group_by: GroupBy | None = None  # None: as the collection says, else group 0
+    group_by: GroupBy | None = None  # None: the collection's own groups, or else group 0
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Source:
         if self.kind != "folder":
             for name in ("pattern", "manifest", "group_names"):
                 if getattr(self, name):
-                    raise ValueError(f"{name} is for kind folder, not {self.kind}")
+                    raise ValueError(f"{name} applies to kind folder only, not to {self.kind}")
         if self.pattern is not None:
             compile_pattern(self.pattern)
         if self.kind == "synthetic" and self.scenario is not None:
             raise ValueError("a synthetic source names its own scenarios: leave out scenario")
         if self.pattern is not None and self.manifest is not None:
-            raise ValueError("give a pattern or a manifest, not both")
+            raise ValueError("expected a pattern or a manifest, not both")
         if self.kind == "folder" and self.group_by is not None and self.group_by.by == "column":
             self._check_group_column(self.group_by.column)
         return self
@@ -75,13 +75,13 @@ class Source(_Section):
 
 
 class IngestConfig(_Section):
-    """A corpus to make. Sources are taken in their order; each brings scenarios of its own."""
+    """A corpus to make. Sources are read in order, and no two of them may share a scenario."""
 
     sources: tuple[Source, ...] = Field(min_length=1)
     max_pixels: int = Field(default=ImageLimits.max_pixels, ge=1)
     max_bytes: int = Field(default=ImageLimits.max_bytes, ge=1)
     max_rejected_fraction: float = Field(default=0.01, ge=0, le=1)
-    # One shard is one write task and one file in a node's cache; Arrow's offsets end at 2 GiB.
+    # A shard is one write task and one file in a node's cache; Arrow's offsets end at 2 GiB.
     shard_bytes: int = Field(default=128 * 2**20, ge=1, le=2**30)
 
     @property
@@ -89,7 +89,7 @@ class IngestConfig(_Section):
         return ImageLimits(max_pixels=self.max_pixels, max_bytes=self.max_bytes)
 
     def identity(self) -> dict[str, Any]:
-        """What decides a corpus' content besides the pictures: no places, no tolerance."""
+        """What decides the contents of a corpus besides the pictures: neither paths nor tolerance."""
         dump = self.model_dump(mode="json", exclude={"max_rejected_fraction"})
         for source in dump["sources"]:
             del source["path"], source["manifest"]
@@ -100,13 +100,13 @@ def ingest_config(**values: Any) -> IngestConfig:
     """`IngestConfig(**values)`.
 
     Raises:
-        ConfigError: an unknown key or a value out of range, each on a line of its own.
+        ConfigError: unknown keys or values out of range, one a line.
     """
     return _validated(values, "ingest")
 
 
 def load_ingest_config(path: str | os.PathLike[str]) -> IngestConfig:
-    """The configuration in a YAML file; relative paths in it are relative to the file's folder.
+    """The configuration in a YAML file, whose relative paths are relative to its folder.
 
     Raises:
         ConfigError: no such file, not YAML, an unknown key or a value out of range.
@@ -119,7 +119,9 @@ def load_ingest_config(path: str | os.PathLike[str]) -> IngestConfig:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read the ingest config {file}: {error}") from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"{file} must hold `sources:` and a list, not {type(raw).__name__}")
+        raise ConfigError(
+            f"{file} holds a {type(raw).__name__}; expected the key `sources:` with a list"
+        )
     for source in raw.get("sources") or []:
         for key in ("path", "manifest"):
             if isinstance(source, dict) and isinstance(source.get(key), str):

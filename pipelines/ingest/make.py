@@ -1,4 +1,4 @@
-"""Ray Data: folders of pictures -> a corpus. All or nothing, and the same command again is a no-op."""
+"""Folders of pictures to a corpus, on Ray Data: all or nothing, and a no-op when repeated."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pipelines.ingest.sources import list_sources
 from pipelines.ingest.tasks import inspect_all, write_all
 
 Progress = Callable[[str, int, int], None]
-"""Called with (stage, pictures done, pictures in all); stages are STAGES, total 0 while not known."""
+"""Called with (stage, pictures done, pictures in total): a stage of STAGES; the total is 0 while unknown."""
 
 STAGES = ("list", "inspect", "write", "reused")
 
@@ -40,14 +40,14 @@ def ingest(
 ) -> Corpus:
     """Make a corpus at `out` (a folder or a URI of pyarrow.fs) from the sources of `config`.
 
-    Ray must be initialised. Every picture is decoded once before anything is written; those that
-    cannot be used are set aside in rejected.parquet. Sample ids are given in the order of the sources
-    and, within one, of the uris, whatever order the workers finish in. A corpus that is there already
-    and has the same content is returned as it is (stage "reused").
+    Ray must be initialised. Every picture is decoded once before anything is written; unusable ones are
+    set aside in rejected.parquet. Sample ids follow the order of the sources and, within a source, of the
+    URIs, whatever order the workers finish in. If `out` already holds a corpus with the same contents, it
+    is returned as it is (stage "reused").
 
     Raises:
-        CorpusError: a source that cannot be used, too many rejected pictures, or something else at
-            `out`; nothing is left there.
+        CorpusError: an unusable source, too many rejected pictures, or something else at `out`; nothing
+            is left there.
         StorageError: `out` cannot be written.
     """
     report = progress or (lambda stage, done, total: None)
@@ -58,7 +58,7 @@ def ingest(
         "parameters": config.identity(),
         "sources": [source.model_dump(mode="json") for source in config.sources],
         "listing_digest": table_digest(listing.drop_columns("modified")),
-        # With the times of change: equal, and no picture has to be looked at to know it is the same.
+        # Includes modification times: if it is equal, no picture has to be read to know it is the same.
         "listing_stamp": table_digest(listing),
     }
     with CorpusPlace.locked(out) as place:
@@ -76,8 +76,8 @@ def ingest(
         if found is not None:
             if found.digest != corpus_digest(accepted, shards, rejected):
                 raise CorpusError(
-                    f"{found.root} holds a corpus of these files as they were before: some pictures "
-                    "have changed since; give another --out, or delete that corpus"
+                    f"{found.root} holds a corpus made from these files before some of the pictures "
+                    "changed; give another --out, or delete that corpus"
                 )
             report("reused", found.num_images, found.num_images)
             return found
@@ -97,35 +97,10 @@ def ingest(
     return Corpus.open(out)
 
 
-def summary_rows(corpus: Corpus) -> list[dict[str, Any]]:
-    """What a corpus holds, a row per scenario, group and split, sorted; cameras are counted.
-
-    Keys: scenario, group, split, num_images, num_cameras, min_height, max_height (pixels).
-    """
-    index = corpus.index(["scenario", "group", "split", "camera", "height"])
-    keys = ["scenario", "group", "split"]
-    rows = index.group_by(keys).aggregate(
-        [
-            ("height", "count"),
-            ("camera", "count_distinct"),
-            ("height", "min"),
-            ("height", "max"),
-        ]
-    )
-    names = {
-        "height_count": "num_images",
-        "camera_count_distinct": "num_cameras",
-        "height_min": "min_height",
-        "height_max": "max_height",
-    }
-    rows = rows.sort_by([(key, "ascending") for key in keys]).select([*keys, *names])
-    return rows.rename_columns([*keys, *names.values()]).to_pylist()
-
-
 def _judge(
     config: IngestConfig, listing: pa.Table, inspected: pa.Table
 ) -> tuple[pa.Table, pa.Array, pa.Table]:
-    """(accepted pictures, the source of each, rejected pictures), or an error with the counts."""
+    """(accepted pictures, the source of each, rejected pictures); an error with the counts if too many are bad."""
     good = pc.equal(inspected["reason"], "")
     bad = pc.invert(good)
     rejected = (
@@ -141,7 +116,7 @@ def _judge(
             f"{rejected.num_rows:,} of {listing.num_rows:,} pictures cannot be used ({reasons}), the "
             f"first is {rejected['uri'][0].as_py()!r}; max_rejected_fraction = "
             f"{config.max_rejected_fraction} allows {100 * config.max_rejected_fraction:g} %. Nothing "
-            "was written: remove them, or raise max_rejected_fraction"
+            "was written: remove these pictures, or raise max_rejected_fraction"
         )
     kept, seen = listing.filter(good), inspected.filter(good)
     below = np.array([s.group_by.below if s.group_by else 0 for s in config.sources])
@@ -156,7 +131,7 @@ def _judge(
 
 
 def _refuse_other(found: Corpus, request: dict[str, Any], listing: pa.Table) -> None:
-    """Raises CorpusError, with what differs, when `found` was made by another request."""
+    """Raises CorpusError, saying what differs, if `found` was made by another request."""
     changes = differences(found.record.get("parameters", {}), request["parameters"])
     if not changes and found.record.get("listing_digest") != request["listing_digest"]:
         changes = [_listing_difference(found, listing)]
@@ -174,6 +149,6 @@ def _listing_difference(found: Corpus, listing: pa.Table) -> str:
     here = {tuple(row.values()) for row in listing.select(names).to_pylist()}
     added, gone = sorted(here - there), sorted(there - here)
     if not added and not gone:
-        return "the same files with other sizes, groups, cameras, splits or people"
+        return "the same files with different sizes, groups, cameras, splits or people"
     first = f"{'new' if added else 'gone'}: {(added or gone)[0][1]!r}"
     return f"{len(added)} pictures are new and {len(gone)} are gone, such as {first}"

@@ -1,4 +1,4 @@
-"""Where a corpus goes: empty or already a corpus, one ingest at a time, all or nothing."""
+"""The place that a corpus is written to: one ingest at a time, all or nothing."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class CorpusPlace:
     @classmethod
     @contextmanager
     def locked(cls, out: str | os.PathLike[str]) -> Iterator[CorpusPlace]:
-        """The place at `out`, for this process alone (among those of this machine).
+        """The place at `out`, held by this process alone among those of this machine.
 
         Raises:
-            CorpusError: another ingest is at work there.
+            CorpusError: another ingest is writing there.
         """
         root = os.path.realpath(resolve(out)[1]) if is_local(out) else os.fspath(out).rstrip("/")
         with exclusive(node_lock("ingest", root), wait=False) as free:
@@ -41,10 +41,10 @@ class CorpusPlace:
             yield cls(root)
 
     def existing(self) -> Corpus | None:
-        """The corpus that is here, or None where one can be made.
+        """The corpus at this place, or None if one can be made here.
 
         Raises:
-            CorpusError: something else is here.
+            CorpusError: the place holds something else.
         """
         if exists(join(self.root, CORPUS_FILE)):
             return Corpus.open(self.root)
@@ -52,19 +52,19 @@ class CorpusPlace:
         if filesystem.get_file_info(inner).type == fs.FileType.File:
             raise CorpusError(f"{self.root} is a file; expected a new or empty folder for --out")
         entries = filesystem.get_file_info(fs.FileSelector(inner, allow_not_found=True))
-        # An object store has no rename: what a killed ingest left there lies under the final names.
+        # An object store has no rename: what a killed ingest left there has the final names.
         ours = () if is_local(self.root) else ("shards", IDENTITIES_FILE, REJECTED_FILE)
         strangers = [entry.base_name for entry in entries if entry.base_name not in ours]
         if strangers:
             raise CorpusError(
-                f"{self.root} holds something that is no corpus ({strangers[0]!r}); give a new or "
+                f"{self.root} is not a corpus, and not empty (it holds {strangers[0]!r}); give a new or "
                 "empty folder for --out"
             )
         return None
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[str]:
-        """A root to write to. At the end it becomes this place; after an error nothing is left of it.
+        """A root to write to, which becomes this place on success; after an error nothing of it is left.
 
         Raises:
             StorageError: the place cannot be written.
@@ -76,22 +76,22 @@ class CorpusPlace:
                 yield from self._cleaned()
         except (OSError, pa.ArrowException) as error:
             raise StorageError(
-                f"cannot write {self.root}: {error}; check that the place is writable and has room"
+                f"cannot write {self.root}: {error}; check that it is writable and has room"
             ) from error
 
     def check_shards(self, root: str, num_shards: int) -> None:
-        """Raises StorageError when a written shard cannot be seen from here."""
+        """Raises StorageError if a shard that was written cannot be seen from here."""
         for shard in range(num_shards):
             if not exists(join(root, shard_name(shard))):
                 raise StorageError(
-                    f"shard {shard} was written on another node's disk, not here: on a cluster --out "
-                    f"must be a place all nodes share (a shared folder, s3://, gs://), not {self.root}"
+                    f"shard {shard} was written to another node's disk: on a cluster --out must be a "
+                    f"place that all nodes share (a shared folder, s3:// or gs://), not {self.root}"
                 )
 
     def _renamed(self) -> Iterator[str]:
         parent, name = os.path.split(self.root)
-        # What a killed ingest left; the lock says that none is alive. A name of its own each time: a
-        # worker that outlived its ingest cannot write into this one.
+        # Remove what killed ingests left; the lock says that none is alive. Every ingest has its own name,
+        # so that a worker which outlives an earlier one cannot write into this one.
         for left in glob.glob(os.path.join(glob.escape(parent), f".{glob.escape(name)}.*.partial")):
             shutil.rmtree(left, ignore_errors=True)
         partial = os.path.join(parent, f".{name}.{uuid.uuid4().hex[:8]}.partial")

@@ -1,4 +1,4 @@
-"""From the sources of an ingest to one listing of all their pictures."""
+"""One listing of the pictures of all sources."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SOURCE_SCHEMA = pa.schema(
     [
         *LISTING_SCHEMA,
         ("source", pa.int32()),  # index of the source
-        ("num_bytes", pa.int64()),  # -1 where no plain file is
+        ("num_bytes", pa.int64()),  # -1 if there is no plain file
         ("modified", pa.int64()),  # ns
     ]
 )
 
 
 def list_sources(config: IngestConfig) -> tuple[pa.Table, list[str]]:
-    """All pictures (SOURCE_SCHEMA; by source, then by uri) and the root of each source.
+    """All pictures (SOURCE_SCHEMA, ordered by source, then by URI) and the root of each source.
 
     Raises:
         CorpusError: a source that cannot be listed, or two that share a scenario.
@@ -75,5 +75,5 @@ def _list(source: Source) -> tuple[str, pa.Table]:
         listing = group_by_camera(listing, rule.cameras, source.path)
     if rule is not None and rule.by == "resolution":
         listing = group_undecided(listing)
-    # Workers run in other folders: a local root is absolute from here on.
+    # Workers run in other folders, so a local root has to be absolute.
     return (resolve(root)[1] if is_local(root) else os.fspath(root)), listing

@@ -1,4 +1,4 @@
-"""The two passes over the pictures, on Ray Data: look at all of them, then write the good ones.
+"""The two passes over the pictures, on Ray Data: inspect all of them, then write the good ones.
 
 Workers import this file, so it stays light: no torch, no command line.
 """
@@ -22,7 +22,7 @@ from itkm_core.storage.object_store import patiently
 from itkm_core.storage.paths import resolve
 
 READ_AHEAD = 16
-"""Requests in flight to an object store; a local disk answers at once."""
+"""Requests in flight to an object store; a local disk needs none."""
 
 Report = Callable[[int, int], None]
 
@@ -33,7 +33,7 @@ INSPECTED_SCHEMA = pa.schema(
         ("width", pa.int32()),
         ("num_bytes", pa.int64()),
         ("digest", pa.binary(DIGEST_BYTES)),
-        ("reason", pa.string()),  # empty: a good picture
+        ("reason", pa.string()),  # empty for a good picture
     ]
 )
 
@@ -41,7 +41,7 @@ INSPECTED_SCHEMA = pa.schema(
 def inspect_all(
     listing: pa.Table, roots: Sequence[str], limits: ImageLimits, report: Report
 ) -> pa.Table:
-    """Decode every picture of `listing` (SOURCE_SCHEMA); INSPECTED_SCHEMA in the order of its rows."""
+    """Decode every picture of `listing` (SOURCE_SCHEMA). Returns INSPECTED_SCHEMA, in the order of its rows."""
     import ray
     import ray.data
 
@@ -49,7 +49,7 @@ def inspect_all(
     numbered = listing.select(["uri", "source", "num_bytes"])
     numbered = numbered.append_column("row", pa.array(range(num), pa.int64()))
     cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
-    # Small enough that all CPUs end together and progress is seen, large enough to be worth a task.
+    # Small enough for all CPUs to finish together and progress to show, large enough to be worth a task.
     step = min(2048, max(32, -(-num // (8 * cpus))))
     blocks = [numbered.slice(start, step) for start in range(0, num, step)]
     with _quiet_data():
@@ -75,9 +75,9 @@ def write_all(
     roots: Sequence[str],
     report: Report,
 ) -> list[str]:
-    """Write the shards of `accepted` (ACCEPTED_SCHEMA) below `out`; what went wrong, a line a shard.
+    """Write the shards of `accepted` (ACCEPTED_SCHEMA) below `out`. Returns one line for each shard that failed.
 
-    sources: int32 [N], the index in `roots` that each picture comes from.
+    sources: int32 [N], the index in `roots` of each picture's source.
     """
     import ray
     import ray.data
@@ -109,10 +109,10 @@ def write_all(
 
 
 def inspect_pictures(batch: pa.Table, roots: list[str], limits: ImageLimits) -> pa.Table:
-    """Ray Data step: what each listed picture is, or why it cannot be used."""
+    """Ray Data step: the properties of each listed picture, or why it cannot be used."""
     columns: dict[str, list] = {name: [] for name in INSPECTED_SCHEMA.names}
     with warnings.catch_warnings():
-        # What Pillow warns of ends as a reason, or does not matter to the pixels.
+        # What Pillow warns about either becomes a reason or does not affect the pixels.
         warnings.simplefilter("ignore")
         for row, data in zip(
             batch["row"].to_pylist(), _pictures(batch, roots, limits), strict=True
@@ -133,7 +133,7 @@ def inspect_pictures(batch: pa.Table, roots: list[str], limits: ImageLimits) -> 
 
 
 def write_shards(batch: pa.Table, roots: list[str], out: str) -> pa.Table:
-    """Ray Data step: one shard a row. A fault is a row too, so that it arrives as one clear line."""
+    """Ray Data step: write one shard per row. A fault is returned as a row, to be reported as one clear line."""
     written: list[int] = []
     faults: list[str] = []
     for plan in range(batch.num_rows):
@@ -153,7 +153,7 @@ def write_shards(batch: pa.Table, roots: list[str], out: str) -> pa.Table:
 
 
 class _Changed(Exception):
-    """A picture is no longer what it was in the first pass."""
+    """A picture has changed since the first pass."""
 
 
 def _same_pictures(rows: pa.Table, roots: list[str]) -> Iterator[bytes]:
@@ -166,7 +166,7 @@ def _same_pictures(rows: pa.Table, roots: list[str]) -> Iterator[bytes]:
 
 
 def _pictures(rows: pa.Table, roots: list[str], limits: ImageLimits) -> Iterator[bytes | BadImage]:
-    """The encoded pictures of `rows` in their order, read ahead where reading means waiting."""
+    """The encoded pictures of `rows`, in order; read ahead where reading means waiting."""
     places = [resolve(root) for root in roots]
 
     def read(uri: str, source: int, size: int) -> bytes | BadImage:
@@ -213,7 +213,7 @@ def _one_list(table: pa.Table) -> pa.ListArray:
 
 @contextmanager
 def _quiet_data() -> Iterator[None]:
-    """Without Ray Data's own bars: progress goes through `report`."""
+    """Switch Ray Data's own progress bars off: progress goes through `report`."""
     import ray.data
 
     context = ray.data.DataContext.get_current()

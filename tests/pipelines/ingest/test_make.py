@@ -16,7 +16,8 @@ from itkm_core.corpus.schema import Corpus
 from itkm_core.corpus.store import CorpusStore
 from itkm_core.errors import CorpusError, StorageError
 from pipelines.ingest.config import ingest_config
-from pipelines.ingest.make import STAGES, ingest, summary_rows
+from pipelines.ingest.make import STAGES, ingest
+from pipelines.ingest.tables import summary_rows
 
 PATHS = [
     f"{scenario}/{group}/{camera}/{i}.png"
@@ -29,7 +30,7 @@ PATHS = [
 
 @pytest.fixture(autouse=True)
 def _needs_ray(local_ray: None) -> None:
-    """Every test here runs on the session's Ray."""
+    """Every test here uses the session's Ray."""
 
 
 pytestmark = pytest.mark.ray
@@ -44,7 +45,7 @@ def config(*sources, **values):
 
 
 class Stages:
-    """A progress callback that remembers."""
+    """A progress callback that remembers its calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int, int]] = []
@@ -125,7 +126,7 @@ def test_the_summary_counts(picture_tree, tmp_path: Path) -> None:
 
 
 def spoil(root: Path) -> dict[str, str]:
-    """Spoils a file per way; its reason by its uri."""
+    """Spoil one file in each way. Returns the expected reason of each URI."""
     files = sorted(root.rglob("*.png"))
     good = files[0].read_bytes()
     film = io.BytesIO()
@@ -170,7 +171,7 @@ def test_too_many_bad_pictures_stop_it_with_the_counts(picture_tree, tmp_path: P
     assert message in str(caught.value)
     assert "max_rejected_fraction = 0.01 allows 1 %" in str(caught.value)
     assert os.listdir(tmp_path) == ["pictures"]
-    # At the bound itself it goes on.
+    # The bound itself is allowed.
     exact = config(folder(root), max_rejected_fraction=2 / 72)
     assert ingest(exact, tmp_path / "corpus").num_images == 70
 
@@ -190,7 +191,7 @@ def test_the_same_command_again_reuses(picture_tree, tmp_path: Path) -> None:
     stages = Stages()
     again = ingest(config(folder(root)), tmp_path / "corpus", progress=stages)
     assert stages.names() == ["list", "reused"]
-    # Other times of change: looked at again, and found to be the same.
+    # Other modification times: the pictures are read again and found to be the same.
     os.utime(root / PATHS[0], ns=(1, 1))
     stages = Stages()
     third = ingest(config(folder(root)), tmp_path / "corpus", progress=stages)
@@ -216,14 +217,14 @@ def test_another_corpus_in_the_place_is_refused_with_what_differs(
     with pytest.raises(CorpusError, match=r"1 pictures are new and 0 are gone, such as new: 'UVI"):
         ingest(config(folder(root)), out)
     new.unlink()
-    # Same length, other pixels: only looking at it tells.
+    # Same length, other pixels: only reading it tells.
     data = bytearray((root / PATHS[3]).read_bytes())
     other = Image.fromarray(np.zeros((1, 1), np.uint8))
     buffer = io.BytesIO()
     other.save(buffer, "PNG")
     (root / PATHS[3]).write_bytes(buffer.getvalue() + b"\0" * (len(data) - buffer.tell()))
     assert inspect_image((root / PATHS[3]).read_bytes(), config(folder(root)).limits) == (1, 1)
-    with pytest.raises(CorpusError, match="some pictures have changed since"):
+    with pytest.raises(CorpusError, match="before some of the pictures changed"):
         ingest(config(folder(root)), out)
     assert Corpus.open(out) == corpus
 
