@@ -6,7 +6,7 @@ import numpy as np
 
 
 def cluster_means(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Normalised mean feature of each cluster [K, D] float32, outliers left out (METHOD, Stage I)."""
+    """Normalised mean feature of each cluster [K, D] float32, outliers left out (docs/definition.md, "Stage I")."""
     inside = labels >= 0
     num_clusters = int(labels.max(initial=-1)) + 1
     sums = np.zeros((num_clusters, features.shape[1]), np.float64)

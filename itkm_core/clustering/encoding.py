@@ -14,7 +14,9 @@ from itkm_core.neighbors.workers import Workers
 def encode(
     rows: npt.NDArray[np.float32], lists: npt.NDArray[np.int32], k2: int, workers: Workers
 ) -> SparseRows:
-    """V as docs/labelling.md, steps 2 and 3: `rows` float32 [N, D], `lists` int32 [N, k1], 1 <= k2 <= k1.
+    """V of docs/definition.md, "Pseudo-labels", steps 2 and 3.
+
+    `rows` float32 [N, D], `lists` int32 [N, k1], 1 <= k2 <= k1.
 
     Every row of V has non-negative values that sum to 1. The order of its rows is `SparseRows.order`.
     """

@@ -1,4 +1,4 @@
-"""Features of one (scenario, group) to pseudo-labels: docs/labelling.md, steps 1 to 5."""
+"""Features of one (scenario, group) to pseudo-labels: docs/definition.md, "Pseudo-labels"."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The batch plan: which images a step sees, a pure function of (labels, seed, round, step).
 
 The global batch is planned first and then sliced by rank, so any number of workers, and any worker
-that resumes, sees the same images in the same order (METHOD "Stage I", batches).
+that resumes, sees the same images in the same order (docs/definition.md, "Batches").
 
 Shapes: n images and K clusters in one (scenario, group); P clusters x Q images of each per step,
 B images over all groups.

@@ -1,6 +1,6 @@
 """Augmentation of training crops from each row's own key; and pixels to the model's input.
 
-METHOD "Stage I": horizontal flip, pad and random crop, random erasing (Zhong et al., AAAI 2020);
+docs/definition.md, "Augmentation": horizontal flip, pad and random crop, random erasing (Zhong et al., AAAI 2020);
 random channel augmentation (Ye et al., ICCV 2021) as an option for visible images. [ours:
 everything left of these]
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class HomogeneousConfig(BaseModel):
-    """Stage I, METHOD "Stage I". All values are [ours]."""
+    """Stage I (docs/definition.md, "Stage I"). All values are [ours]."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,7 +38,7 @@ class HomogeneousConfig(BaseModel):
 
 
 class HeterogeneousConfig(BaseModel):
-    """Stage III, METHOD "Stage III" 2-5: what it adds to Stage I. All values are [ours].
+    """What Stage III adds to Stage I (docs/definition.md, "Stage III"). All values are [ours].
 
     Temperature and batches are those of Stage I. A weight of 0 leaves the term out.
     """
@@ -62,7 +62,7 @@ class HeterogeneousConfig(BaseModel):
 
 
 class MatchConfig(BaseModel):
-    """Matching of the two groups of a scenario, METHOD "Stage III" 2 and 3. All values are [ours]."""
+    """Matching of a scenario's two groups (docs/definition.md, "CHM", "IHM"). All values are [ours]."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -98,8 +98,8 @@ class MatchConfig(BaseModel):
 
 
 class PromptConfig(BaseModel):
-    """Stage II, METHOD "Stage II". M, the template and the frozen CLIP are the paper's; the rest is
-    [ours]."""
+    """Stage II (docs/definition.md, "Stage II"). M, the template and the frozen CLIP are the paper's, the
+    rest is [ours]."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -137,7 +137,7 @@ class PromptConfig(BaseModel):
 
 
 class TextUpdateConfig(BaseModel):
-    """Dynamic text representation update, METHOD "Stage III" 1. All values are [ours]."""
+    """Dynamic text representation update (docs/definition.md, "DRU"). All values are [ours]."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,6 +1,6 @@
 """Stage III, unsupervised heterogeneous learning: Stage I and what text and matching add to it.
 
-METHOD "Stage III" 2-5.
+docs/definition.md, "Stage III".
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class TextTerm(Term):
 
 
 class StageThree(StageOne):
-    """L = L_homo + l_c L_chm + l_i L_ihm + l_t L_text, METHOD "Stage III" 5.
+    """L = L_homo + l_c L_chm + l_i L_ihm + l_t L_text (docs/definition.md, "Stage III").
 
     A part that is not given, or whose weight is 0, is absent. Everything per block is in the order
     of the blocks of the plans, with None for a block that has none, such as the only group of its

@@ -1,6 +1,6 @@
 """Stage I, unsupervised homogeneous learning: contrast images with the memory of their own group.
 
-METHOD "Stage I".
+docs/definition.md, "Stage I".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Instance bank: one unit vector per image of a block, moved towards the image's newest features.
 
-METHOD "Stage III" 3. N images, D dimensions, B images of a step in global batch order.
+docs/definition.md, "IHM". N images, D dimensions, B images of a step in global batch order.
 """
 
 from __future__ import annotations

@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 
 def cluster_nce(features: Tensor, labels: Tensor, centroids: Tensor, temperature: float) -> Tensor:
-    """-log( exp(v . m_y / tau) / sum_k exp(v . m_k / tau) ), METHOD "Stage I" and "Stage III" 4.
+    """-log( exp(v . m_y / tau) / sum_k exp(v . m_k / tau) ).
 
-    With the block's memory it is L_homo, with the text representations T of its clusters L_text.
+    With the block's memory it is L_homo, with the text representations T of its clusters L_text
+    (docs/definition.md, "L_homo" and "L_text").
 
     Args:
         features: [B, D], unit rows; gradients flow into them.
@@ -36,9 +37,9 @@ def match_nce(
 ) -> Tensor:
     """-1/|P_i| sum_{j in P_i} log( exp(v_i . b_j / tau) / sum_n exp(v_i . b_n / tau) ).
 
-    METHOD "Stage III" 3. With rows of the opposite block's instance bank as candidates it is L_ihm.
-    With the opposite memory it is L_chm, METHOD "Stage III" 2; a cluster of the smaller side may
-    have several partners, and then the mean over them is taken as over instances [ours]. An image
+    With rows of the opposite block's instance bank as candidates it is L_ihm, with the opposite
+    memory L_chm (docs/definition.md, "L_ihm" and "L_chm"). A cluster of the smaller side may have
+    several partners; the mean over them is taken as over instances [ours]. An image
     with no positive has loss and gradient 0.
 
     Args:

@@ -1,4 +1,4 @@
-"""The terms that pull the two groups of a scenario together, METHOD "Stage III" 2 and 3.
+"""The terms that pull the two groups of a scenario together (docs/definition.md, "CHM", "IHM").
 
 n images of one block, K clusters and N images of its opposite block, D dimensions.
 """

@@ -1,6 +1,6 @@
 """Cluster memory: one unit vector per cluster, moved towards the features of its images.
 
-METHOD "Stage I". K clusters, D dimensions, B images of a step in global batch order.
+docs/definition.md, "Stage I". K clusters, D dimensions, B images of a step in global batch order.
 """
 
 from __future__ import annotations

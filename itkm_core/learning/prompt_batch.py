@@ -1,7 +1,7 @@
 """The clusters of a planned batch, and the terms of Stage II's loss over them.
 
-METHOD "Stage II". Shapes: B images and C clusters of a batch, D dimensions. A block is one
-(scenario, group).
+docs/definition.md, "Stage II". Shapes: B images and C clusters of a batch, D dimensions.
+A block is one (scenario, group).
 """
 
 from __future__ import annotations

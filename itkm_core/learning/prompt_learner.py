@@ -1,7 +1,7 @@
 """The table of learnt token embeddings, one row per cluster, and the texts they stand for.
 
-METHOD "Stage II". Shapes: K clusters over all blocks, M tokens, W the text transformer's width, D
-dimensions. A block is one (scenario, group).
+docs/definition.md, "Stage II". Shapes: K clusters over all blocks, M tokens, W the text
+transformer's width, D dimensions. A block is one (scenario, group).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class PromptLearner:
 def offline_text(
     learner: PromptLearner, *, at_once: int = 1024, precision: str = "fp32"
 ) -> list[NDArray[np.float32]]:
-    """The offline text representations T^0 of every cluster, METHOD "Stage II".
+    """The offline text representations T^0 of every cluster (docs/definition.md, "Stage II").
 
     Every worker may call it by itself; nothing is exchanged.
 

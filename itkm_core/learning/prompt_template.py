@@ -1,4 +1,4 @@
-"""The sentence around the learnt words: "A photo of a [X]_1 ... [X]_M person.", METHOD "Stage II".
+"""The sentence around the learnt words: "A photo of a [X]_1 ... [X]_M person." (docs/definition.md, "Stage II").
 
 Shapes: C prompts of M learnt tokens, W the text transformer's width, L positions in all.
 """

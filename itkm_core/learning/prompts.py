@@ -1,6 +1,6 @@
 """Stage II, text representation learning: a few learnt words for every cluster of Stage I.
 
-METHOD "Stage II". Knows torch.distributed and nothing of who started the workers.
+docs/definition.md, "Stage II". Knows torch.distributed and nothing of who started the workers.
 
 A step encodes and changes only the prompts of the clusters in its batch, so that it costs the same
 with ten thousands of clusters as with hundreds.

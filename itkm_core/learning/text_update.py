@@ -1,4 +1,4 @@
-"""Dynamic text representation update (DRU): texts follow the labels. METHOD "Stage III", step 1.
+"""Dynamic text representation update (DRU): texts follow the labels (docs/definition.md, "DRU").
 
 Pure functions of arrays; no torch. Shapes: N images and K clusters of one (scenario, group), D
 dimensions; u, t and T have unit rows, float32. A label is a row of T, or -1 (outlier).

@@ -1,6 +1,6 @@
 """Cluster-level heterogeneous matching (CHM): which clusters of the two groups of a scenario are one person.
 
-METHOD "Stage III", item 2. The affinity of two clusters is A = beta cos(c_a, c_b) + (1 - beta) cos(T_a, T_b).
+docs/definition.md, "CHM". The affinity of two clusters is A = beta cos(c_a, c_b) + (1 - beta) cos(T_a, T_b).
 It is the cosine of the joined rows [sqrt(beta) c, sqrt(1 - beta) T], which are of unit norm as well: so one
 neighbour search finds the best candidates by A itself.
 """
@@ -83,7 +83,7 @@ def match_clusters(
     Deterministic. Equal affinities, to within TIE_BONUS, go to the lower numbers and keep the order of the
     numbers [ours]. K0 = 0 or K1 = 0 gives no pair.
 
-    Source: METHOD "Stage III" 2; progressive matching of Wu and Ye, CVPR 2023.
+    Source: docs/definition.md, "CHM"; progressive matching of Wu and Ye, CVPR 2023.
 
     Raises FeatureError for rows that are unusable or do not fit each other, ConfigError for a parameter out of
     range or one text without the other.

@@ -1,6 +1,6 @@
 """Instance-level heterogeneous matching (IHM): the images of the opposite group that both spaces call near.
 
-METHOD "Stage III", item 3. P_i = (top-k of i in image space) and (top-k of i in text space), over the opposite
+docs/definition.md, "IHM". P_i = (top-k of i in image space) and (top-k of i in text space), over the opposite
 group's N images. Suffixes: N images of a side, k neighbours, G distinct texts, B images in a block.
 
 Texts are few: all images of a Stage I cluster start with one vector, so whole clusters tie, and k mostly ends in
@@ -88,7 +88,7 @@ def match_instances(
     Ties in image space are in order of rows; those in text space by image cosine, then row (see the module).
     A group without an image gives empty sets on both sides. Time is that of two exact searches, N_0 N_1 each.
 
-    Source: METHOD "Stage III" 3.
+    Source: docs/definition.md, "IHM".
 
     Raises FeatureError for rows that are unusable or do not fit each other, ConfigError for a parameter out of
     range or one text without the other.

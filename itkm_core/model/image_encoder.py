@@ -1,6 +1,6 @@
 """The image encoder: CLIP's vision transformer with a patch embedding per group, and scenarios.
 
-METHOD "Image encoder"; the dual-branch frontend and the scenario embedding follow ITKM (Pang et
+docs/definition.md, "Image encoder"; the dual-branch frontend and the scenario embedding follow ITKM (Pang et
 al., AAAI 2026).
 
 Shapes: B images of H x W pixels, T = 1 + (H / patch) (W / patch) tokens, C the transformer's width,

@@ -1,6 +1,7 @@
 """The frozen text encoder: CLIP's text transformer, fed with token *embeddings*.
 
-METHOD "Stage II": prompts are learnt in the space of the word table, which has no token numbers.
+docs/definition.md, "Stage II": prompts are learnt in the space of the word table and have no token
+numbers.
 
 Shapes: C texts of L positions, W the transformer's width, D CLIP's joint dimension.
 """

@@ -1,4 +1,4 @@
-"""The k nearest rows of another set, exact: `neighbors.py` for two sets that have no row in common. [ours]"""
+"""The k nearest rows of another set, exact: `nearest.py` for two sets that have no row in common. [ours]"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from itkm_core.storage.place import Place
 
 NEIGHBORS = "neighbours.npy"
-"""Lists of step 1 of docs/labelling.md, kept for images that arrive later."""
+"""Lists of step 1 of docs/definition.md, "Pseudo-labels", kept for images that arrive later."""
 
 
 def read_labels(step: Place) -> pa.Table:

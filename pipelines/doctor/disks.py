@@ -1,4 +1,4 @@
-"""The room a node has for spilled objects and for its copy of the corpus. Sent whole, as `doctor_probe.py` is.
+"""The room a node has for spilled objects and for its copy of the corpus. Sent whole, as `probe.py` is.
 
 On Kubernetes both lie in volumes with a limit (`emptyDir.sizeLimit`) that no file system shows: statvfs tells of
 the machine's whole disk, and the kubelet evicts the pod whose files in a volume take more than the limit. A pod

@@ -1,6 +1,6 @@
 """Verdicts of `itkm doctor` on what nodes share: their software, the storage, the corpus, the weights.
 
-Pure functions of facts (`doctor_probe.py`), by the names of nodes. One line a check, whatever the number of nodes.
+Pure functions of facts (`probe.py`), by the names of nodes. One line a check, whatever the number of nodes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What `itkm doctor` asks one node. Runs there, as Ray tasks that hold no CPU.
 
-Ray sends this file's functions whole (`doctor_ask.py`), and those of `doctor_disks.py`, so that a node without
+Ray sends this file's functions whole (`ask.py`), and those of `disks.py`, so that a node without
 itkm, or with another one, can say so: no other import of ours at the top, and answers are plain dictionaries. A
 part that cannot be had is `{"error": what was said}`.
 """

@@ -1,6 +1,6 @@
 """The gauges of a run: what each means, with its unit, and by what it is told apart.
 
-Prometheus sees them as `ray_<name>` on the metrics port of the node where the run's board is (telemetry.py).
+Prometheus sees them as `ray_<name>` on the metrics port of the node where the run's board is (handle.py).
 docs/monitoring.md and cluster_configs/monitoring/ build on these names.
 """
 

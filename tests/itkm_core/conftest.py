@@ -1,4 +1,4 @@
-"""The slow, obvious twin: the definition (docs/labelling.md) word for word on dense N x N arrays."""
+"""The slow, obvious twin: docs/definition.md, "Pseudo-labels", word for word on dense N x N arrays."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def confidence_of(
     cores: Members,
     others: Members,
 ) -> npt.NDArray[np.float32]:
-    """Confidence, float32 [P], of images of `types` in the clusters `labels`; `edges`: see `arrival_nearest.py`.
+    """Confidence, float32 [P], of images of `types` in the clusters `labels`; `edges`: see `nearest_cluster.py`.
 
     `cores`, `others`: all images in clusters that are core, and that are not. Of each type new images are all core, or
     none is.

@@ -1,8 +1,8 @@
 """Labels for images that arrive later: clusters of known images, or new ones; no known label moves. [ours]
 
-Step 1 of docs/labelling.md is brought up to date for all images without a search among the known ones
-(`arrival_lists.py`), steps 2 to 4 are computed for all, so that the Jaccard graph is the one of labelling everything
-anew, and step 5 is done for the new images alone (`arrival_rule.py`).
+Step 1 of docs/definition.md, "Pseudo-labels" is brought up to date for all images without a search among the known ones
+(`lists.py`), steps 2 to 4 are computed for all, so that the Jaccard graph is the one of labelling everything
+anew, and step 5 is done for the new images alone (`rule.py`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Known:
     """Images of one (scenario, group) that have labels, in rising order of sample id, and their neighbours.
 
     `sample_ids` int64 [N]; `rows` float32 [N, D], as they were compared; `lists` int32 [N, min(k1, N)], the step 1
-    of docs/labelling.md; `labels` int64 [N]; `is_core` bool [N].
+    of docs/definition.md, "Pseudo-labels"; `labels` int64 [N]; `is_core` bool [N].
     """
 
     sample_ids: npt.NDArray[np.int64]

@@ -1,4 +1,5 @@
-"""The slow, obvious twins of matching: METHOD "Stage III" word for word, by enumeration and whole sorts."""
+"""The slow, obvious twins of matching: docs/definition.md, "CHM" and "IHM", word for word,
+by enumeration and whole sorts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run by test_doctor.py: `itkm doctor` on three simulated nodes, one of which has a GPU that only Ray knows of."""
+"""Run by test_command.py: `itkm doctor` on three simulated nodes, one of which has a GPU that only Ray knows of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`itkm label --against` on features made elsewhere; test_label_corpus.py has the corpus."""
+"""`itkm label --against` on features made elsewhere; test_corpus.py has the corpus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tasks of `itkm label --corpus` that keep an index; test_label_corpus.py has the command."""
+"""The tasks of `itkm label --corpus` that keep an index; test_corpus.py has the command."""
 
 from __future__ import annotations
 

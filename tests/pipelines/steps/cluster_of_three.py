@@ -1,4 +1,4 @@
-"""Run by test_spans.py: labels on three simulated machines, one of which is killed in the middle of a span."""
+"""Run by test_label_spans.py: labels on three simulated machines, one of which is killed in the middle of a span."""
 
 from __future__ import annotations
 

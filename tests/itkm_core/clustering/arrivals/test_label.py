@@ -1,4 +1,4 @@
-"""New images against known ones: what must hold whatever they are; test_arrival_rule.py has the slow twin."""
+"""New images against known ones: what must hold whatever they are; test_rule.py has the slow twin."""
 
 from __future__ import annotations
 

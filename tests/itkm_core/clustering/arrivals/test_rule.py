@@ -17,7 +17,7 @@ NAMES = ["random", "copies of every image", "copies of one image", "all equal", 
 
 
 def twin_of_place(d, labels, core, is_new, eps, min_samples, tolerance=1e-6):
-    """The rule of arrival_rule.py word for word, image by image: labels, core flags, confidence, pairs, outliers."""
+    """The rule of rule.py word for word, image by image: labels, core flags, confidence, pairs, outliers."""
     near = d <= eps + tolerance
     np.fill_diagonal(near, True)
     labels = np.where(is_new, -1, labels)
