@@ -4,8 +4,10 @@ interrupted by Ctrl-C or by SIGTERM."""
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import traceback
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +15,7 @@ import typer
 import yaml
 from rich.console import Console
 from rich.markup import escape
+from typer import Argument, Option
 
 from itkm_core.errors import ItkmError
 from itkm_core.storage.paths import refuse_secrets
@@ -21,7 +24,7 @@ from pipelines.secrets import without_secrets
 from pipelines.signals import heed_sigterm, interrupted_code
 
 app = typer.Typer(
-    help="Pseudo-identities and one encoder from unlabelled person pictures of different cameras.",
+    help="Pseudo-identities and one encoder from unlabelled pictures of people.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -29,72 +32,110 @@ app = typer.Typer(
 console = Console()
 INTERRUPTED = "interrupted; the same command continues from the last complete step"
 
-Recipe = Annotated[
-    str, typer.Option(help=f"One of {', '.join(recipe_names())}, or a YAML file of your own.")
-]
+# The sections of `itkm --help`.
+MAKE, TRAIN = "Make a corpus", "Train and label"
+LOOK, CHECK = "Look at results", "Check before a run"
+SKIPPED = "without it, the checks that need it are skipped."
+
+# Rich takes words in square brackets for markup: defaults that are not values go to show_default.
+CorpusPath = Annotated[str, Option(help="A corpus made by `itkm ingest`.")]
+Recipe = Annotated[str, Option(help=f"{', '.join(recipe_names())}, or a YAML file of your own.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(help="Changes to the recipe, such as labels.eps=0.5 only=\\[uvi]."),
+    Argument(help="Changes to the recipe, such as labels.eps=0.5 or only=\\[uvi]."),
 ]
 
 
-@app.command()
-def synth(
-    out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
-    people: Annotated[int, typer.Option(min=1, help="Training people per scenario.")] = 60,
-    test_people: Annotated[
-        int | None, typer.Option(min=0, help="Test people per scenario; two thirds of --people.")
-    ] = None,
-    images: Annotated[int, typer.Option(min=1, help="Pictures per person and group.")] = 4,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    height: Annotated[int, typer.Option(min=16, help="Picture height; the width is half.")] = 64,
+def _version(wanted: bool) -> None:
+    """Print what a bug report needs, from the packages' metadata: importing them takes seconds."""
+    if wanted:
+        itkm, ray, torch = (_installed(name) for name in ("itkm", "ray", "torch"))
+        print(f"itkm {itkm} (Ray {ray}, torch {torch}, Python {platform.python_version()})")
+        raise typer.Exit
+
+
+def _installed(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # itkm itself, run from a folder of its source
+        return "not installed"
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, Option("--version", callback=_version, is_eager=True, help="Show versions and exit.")
+    ] = False,
 ) -> None:
-    """Draw made-up people for the three scenarios."""
+    """Options that need no command."""
+
+
+@app.command(rich_help_panel=MAKE)
+def synth(
+    out: Annotated[Path, Option(help="Folder for the pictures.")],
+    people: Annotated[int, Option(min=1, help="Training people per scenario.")] = 60,
+    test_people: Annotated[
+        int | None,
+        Option(min=0, help="Test people per scenario.", show_default="two thirds of --people"),
+    ] = None,
+    images: Annotated[int, Option(min=1, help="Pictures per person and group.")] = 4,
+    seed: Annotated[int, Option(min=0, help="The same seed draws the same pictures.")] = 0,
+    height: Annotated[int, Option(min=16, help="Picture height in pixels; twice the width.")] = 64,
+) -> None:
+    """Draw made-up people to try the pipeline on."""
     from itkm_core.synthetic.write import SyntheticConfig, write_people
     from pipelines.bars import stage_bars
 
-    config = SyntheticConfig(
-        people_train=people,
-        people_test=2 * people // 3 if test_people is None else test_people,
-        images=images,
-        seed=seed,
-        height=height,
-        width=height // 2,
-    )
+    tested = 2 * people // 3 if test_people is None else test_people
+    drawn = {"images": images, "seed": seed, "height": height, "width": height // 2}
+    config = SyntheticConfig(people_train=people, people_test=tested, **drawn)
     with stage_bars(console) as report:
         made = write_people(config, out, progress=lambda done, all: report("draw", done, all))
     how = " (reused)" if made.reused else ""
-    console.print(f"{made.num_images:,} pictures{how} in {out}", highlight=False)
+    console.print(f"{made.num_images:,} pictures{how} in {out}", highlight=False, soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=MAKE)
 def ingest(
-    path: Annotated[str | None, typer.Argument(help="The folder with the pictures.")] = None,
+    path: Annotated[str | None, Argument(help="The folder of pictures.")] = None,
     *,
-    out: Annotated[str, typer.Option(help="Where the corpus goes: a folder, s3:// or gs://.")],
+    out: Annotated[str, Option(help="Where to put the corpus: a folder, s3:// or gs://.")],
     kind: Annotated[
-        str | None, typer.Option("--as", help="folder, market1501 or synthetic.")
+        str | None, Option("--as", help="How PATH is laid out: folder, market1501 or synthetic.")
     ] = None,
     pattern: Annotated[
-        str | None, typer.Option(help="How paths are read: {scenario}/{group}/{camera}/{name}")
+        str | None,
+        Option(
+            help="Layout of the paths, if other than {scenario}/{group}/{camera}/{name} (docs/corpus.md)."
+        ),
     ] = None,
     manifest: Annotated[
-        str | None, typer.Option(help="CSV or Parquet that lists the pictures of PATH.")
+        str | None, Option(help="For --as folder: a CSV or Parquet list of the pictures.")
     ] = None,
-    scenario: Annotated[str | None, typer.Option(help="Name of the one scenario.")] = None,
+    scenario: Annotated[str | None, Option(help="Put all pictures in this scenario.")] = None,
     by: Annotated[
-        str | None, typer.Option(help="What tells the group: column, camera or resolution.")
+        str | None,
+        Option(
+            help="How the group is decided: column, camera or resolution.",
+            show_default="as the source says",
+        ),
     ] = None,
     cameras: Annotated[
-        str | None, typer.Option(help="--by camera: cameras of group 1, such as 3,6")
+        str | None, Option(help="With --by camera: the cameras of group 1, such as 3,6.")
     ] = None,
     below: Annotated[
-        int | None, typer.Option(help="--by resolution: lower than this many px is group 1")
+        int | None,
+        Option(help="With --by resolution: pictures lower than this, in pixels, are group 1."),
     ] = None,
     max_rejected_fraction: Annotated[
-        float | None, typer.Option(help="Stop above this share of unusable pictures. [0.01]")
+        float | None,
+        Option(
+            metavar="SHARE", help="Stop if more of the pictures are unusable.", show_default="0.01"
+        ),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML with several sources.")] = None,
+    config: Annotated[
+        Path | None, Option(metavar="FILE", help="A YAML file of several sources, instead of PATH.")
+    ] = None,
 ) -> None:
     """Turn folders of pictures into a corpus."""
     from pipelines.bars import stage_bars
@@ -103,34 +144,25 @@ def ingest(
     from pipelines.ingest.tables import summary_table
     from pipelines.session import ray_session
 
-    wanted = request(
-        config,
-        kind,
-        path,
-        group_by={
-            "by": by,
-            "cameras": cameras.split(",") if cameras is not None else None,
-            "below": below,
-        },
-        limits={"max_rejected_fraction": max_rejected_fraction},
-        pattern=pattern,
-        manifest=manifest,
-        scenario=scenario,
-    )
+    numbers = cameras.split(",") if cameras is not None else None
+    source = {"pattern": pattern, "manifest": manifest, "scenario": scenario}
+    group_by = {"by": by, "cameras": numbers, "below": below}
+    limits = {"max_rejected_fraction": max_rejected_fraction}
+    wanted = request(config, kind, path, group_by=group_by, limits=limits, **source)
     with ray_session(console), stage_bars(console) as progress:
         corpus = run_ingest(wanted, out, progress=progress)
     console.print(summary_table(corpus))
-    console.print(f"corpus                 {out}", highlight=False)
+    console.print(f"corpus                 {out}", highlight=False, soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 def run(
-    corpus: Annotated[str, typer.Option(help="A corpus made by `itkm ingest`.")],
-    out: Annotated[str, typer.Option(help="The run's folder; an unfinished run there goes on.")],
+    corpus: CorpusPath,
+    out: Annotated[str, Option(help="The run's folder. An unfinished run there is continued.")],
     recipe: Recipe = DEFAULT_RECIPE,
     overrides: Overrides = None,
 ) -> None:
-    """Train on a corpus, all three stages; pseudo-labels and an encoder come out."""
+    """Train an encoder on a corpus and write pseudo-labels."""
     from itkm_core.corpus.schema import Corpus
     from pipelines.run.command import run_pipeline
     from pipelines.session import ray_session
@@ -139,150 +171,99 @@ def run(
     Corpus.open(corpus)  # a wrong path shows before Ray starts
     if config.model.name == "itkm-tiny":
         console.print(
-            "[yellow]note[/] the model is itkm-tiny, made to try the pipeline on small drawn people; "
-            "for photographs use --recipe joint",
+            "[yellow]note[/] itkm-tiny knows only small drawn people; for photographs use --recipe joint",
             highlight=False,
+            soft_wrap=True,
         )
     with ray_session(console):
         run_pipeline(config, corpus, out, console)
 
 
-@app.command()
-def doctor(
-    corpus: Annotated[
-        str | None, typer.Option(help="The run's corpus. [what hangs on it is not checked]")
-    ] = None,
-    out: Annotated[
-        str | None, typer.Option(help="The run's folder. [what hangs on it is not checked]")
-    ] = None,
-    recipe: Recipe = DEFAULT_RECIPE,
-    timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds that a node has for each of its answers.")
-    ] = 60,
-    overrides: Overrides = None,
-) -> None:
-    """Look for what would end a long run: the command of the run, with `doctor` for `run`.
-
-    Asks every node of the cluster, and computes nothing. A line for each check: ok, warn or fail. Exit code 2 where
-    one is a fail, else 0.
-    """
-    from pipelines.doctor.command import DoctorRequest
-    from pipelines.doctor.command import doctor as run_doctor
-    from pipelines.session import ray_session
-
-    request = DoctorRequest(load_config(recipe, overrides), corpus, out, timeout)
-    with ray_session(console):
-        failed = run_doctor(request, console)
-    if failed:
-        raise typer.Exit(2)
-
-
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 def label(
-    out: Annotated[str, typer.Option(help="Folder for the labels, or of a sweep.")],
+    out: Annotated[str, Option(help="Folder for the labels or the sweep.")],
     features: Annotated[
-        str | None,
-        typer.Option(help="Features made elsewhere: .npy, or .parquet with sample_id, feature."),
+        str | None, Option(help="Features to label: .npy, or .parquet of sample_id and feature.")
     ] = None,
     ids: Annotated[
         str | None,
-        typer.Option(
-            help="Sample ids of --features, .npy. [row numbers; with --against they go on behind its largest id]"
+        Option(
+            help="Sample ids of --features, .npy.",
+            show_default="row numbers; with --against, numbering continues after its largest id",
         ),
     ] = None,
     normalise: Annotated[
-        bool, typer.Option("--normalise", help="Divide each row of --features by its norm.")
+        bool, Option("--normalise", help="Divide each row of --features by its norm.")
     ] = False,
     corpus: Annotated[
-        str | None, typer.Option(help="Or a corpus made by `itkm ingest`: its training images.")
+        str | None, Option(help="A corpus made by `itkm ingest`: label its training images.")
     ] = None,
     checkpoint: Annotated[
         str | None,
-        typer.Option(help="The encoder: a run's folder or checkpoint. [CLIP, pre-trained]"),
+        Option(help="The encoder: a run's folder or checkpoint.", show_default="pre-trained CLIP"),
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(
-            help="[the run's of --checkpoint; else with --features the method's defaults]"
+        Option(
+            help="As for `itkm run`.",
+            show_default=f"that of --checkpoint; the method's for --features; else {DEFAULT_RECIPE}",
         ),
     ] = None,
     sweep: Annotated[
         str | None,
-        typer.Option(
-            help="eps=0.4:0.7:0.05: what each value gives. No labels, unless labels.eps=auto."
-        ),
+        Option(help="Compare values, as in eps=0.4:0.7:0.05; labels only if labels.eps=auto."),
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="An earlier --out: label images that arrived later by its labels, none of which moves. "
-            "A corpus' sample ids go on behind its largest one.",
-        ),
+        Option(help="An earlier --out: label new images by its labels, which do not change."),
     ] = None,
     overrides: Overrides = None,
 ) -> None:
-    """Pseudo-labels without training: of features made elsewhere, or of a corpus with an encoder."""
+    """Write pseudo-labels without training.
+
+    Labels either features made elsewhere (--features) or the images of a
+    corpus (--corpus), which an encoder turns into features first.
+    """
     from pipelines.label.command import LabelRequest
     from pipelines.label.command import label as run_label
 
+    changes = tuple(overrides or ())
     request = LabelRequest(
-        out,
-        features,
-        ids,
-        normalise,
-        corpus,
-        checkpoint,
-        recipe,
-        sweep,
-        against,
-        tuple(overrides or ()),
+        out, features, ids, normalise, corpus, checkpoint, recipe, sweep, against, changes
     )
     run_label(request, console)
 
 
-@app.command()
-def evaluate(
-    run_path: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")],
-    json_path: Annotated[Path | None, typer.Option("--json", help="Also write it here.")] = None,
-) -> None:
-    """Print retrieval and label quality of a run's newest evaluated round."""
-    from itkm_core.storage.place import Place
-    from pipelines.artifacts.run_folder import read_run
-    from pipelines.run.tables import evaluation_table, quality_table
-    from pipelines.steps.evaluate import newest_evaluation
-
-    folder, _ = read_run(Place.at(run_path))
-    name, result = newest_evaluation(folder)
-    console.print(evaluation_table(result["retrieval"], f"retrieval, {name}"))
-    console.print(quality_table(result["labels"], f"pseudo-labels, {name}"))
-    if json_path is not None:
-        Place.at(json_path).write_json({"step": name, **result})
-    console.print(f"JSON                   {json_path or folder.step(name) / 'evaluation.json'}")
-
-
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 def ablate(
-    corpus: Annotated[str, typer.Option(help="A corpus made by `itkm ingest`, with identities.")],
+    corpus: Annotated[str, Option(help="A corpus made by `itkm ingest`, with identities.")],
     recipe: Recipe = DEFAULT_RECIPE,
-    seeds: Annotated[str, typer.Option(help="A run of every row for each of these.")] = "0,1,2",
+    seeds: Annotated[str, Option(help="Comma-separated; each row runs once per seed.")] = "0,1,2",
     out: Annotated[
-        str, typer.Option(help="Folder of the runs and the table; what is finished there is kept.")
+        str, Option(help="Folder for the runs and the table. Finished runs there are kept.")
     ] = "ablation",
-    rows: Annotated[str, typer.Option(help="Only these rows, with commas between. All.")] = "",
+    rows: Annotated[str, Option(help="Comma-separated.", show_default="all")] = "",
     at_once: Annotated[
         int | None,
-        typer.Option(min=1, help="Runs at a time. One a GPU, or one per two CPUs."),
+        Option(min=1, help="Runs side by side.", show_default="one per GPU, or one per two CPUs"),
     ] = None,
-    plot: Annotated[bool, typer.Option(help="Also a picture; needs the extra `report`.")] = True,
+    plot: Annotated[bool, Option(help="Also draw it; needs the extra `report`.")] = True,
     overrides: Overrides = None,
 ) -> None:
-    """Run the method with and without its parts, and write the table.
+    """Measure what each part of the method contributes.
 
-    Rows, each adding one part to the row before: baseline (Stage I in all rounds, no scenario embedding),
-    scenario-embedding (Stage I only; gains are measured from here), text-guidance, separation-loss, chm, ihm,
-    full (with dru: the recipe as it is). Then without-PART, the full method less one part, and
-    single-scenario, the full method on one scenario a run. All have the same number of rounds.
+    The rows of the table, each adding one part to the row before it:
+
+    baseline            Stage I only, without scenario embedding
+    scenario-embedding  Stage I only; gains are measured from here
+    text-guidance
+    separation-loss
+    chm                 cluster-level matching
+    ihm                 instance-level matching
+    full                with dru: the recipe as it is
+
+    Then without-PART, the full method less one part, and single-scenario, the
+    full method on each scenario alone. All have the same number of rounds.
     """
     from pipelines.ablate.command import open_study, report, run_study
     from pipelines.ablate.plot import require_plot
@@ -302,14 +283,45 @@ def ablate(
     report(study, console, plot=plot)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
+def evaluate(
+    run_path: Annotated[str, Argument(metavar="RUN", help="A run's folder.")],
+    json_path: Annotated[Path | None, Option("--json", help="Also write it to this file.")] = None,
+) -> None:
+    """Print a run's retrieval scores and label quality.
+
+    They are those of the newest round that was evaluated.
+    """
+    from itkm_core.storage.place import Place
+    from pipelines.artifacts.run_folder import read_run
+    from pipelines.run.tables import evaluation_table, quality_table
+    from pipelines.steps.evaluate import newest_evaluation
+
+    folder, _ = read_run(Place.at(run_path))
+    name, result = newest_evaluation(folder)
+    console.print(evaluation_table(result["retrieval"], f"retrieval, {name}"))
+    console.print(quality_table(result["labels"], f"pseudo-labels, {name}"))
+    if json_path is not None:
+        Place.at(json_path).write_json({"step": name, **result})
+    where = json_path or folder.step(name) / "evaluation.json"
+    console.print(f"JSON                   {where}", highlight=False, soft_wrap=True)
+
+
+@app.command("config", rich_help_panel=CHECK)
+def show_config(recipe: Recipe = DEFAULT_RECIPE, overrides: Overrides = None) -> None:
+    """Print the resolved configuration."""
+    resolved = load_config(recipe, overrides).model_dump(mode="json")
+    print(yaml.safe_dump(resolved, sort_keys=False), end="")
+
+
+@app.command(rich_help_panel=CHECK)
 def dag(
-    corpus: Annotated[str, typer.Option(help="A corpus made by `itkm ingest`.")],
+    corpus: CorpusPath,
     recipe: Recipe = DEFAULT_RECIPE,
-    mermaid: Annotated[bool, typer.Option(help="As a mermaid flowchart.")] = False,
+    mermaid: Annotated[bool, Option("--mermaid", help="As a mermaid flowchart.")] = False,
     overrides: Overrides = None,
 ) -> None:
-    """Print the steps of a run and what each waits for."""
+    """Print a run's steps and what each of them waits for."""
     from itkm_core.corpus.schema import Corpus
     from pipelines.run.command import rounds_of
     from pipelines.run.dag import as_mermaid, as_text
@@ -318,11 +330,28 @@ def dag(
     print(as_mermaid(rounds) if mermaid else as_text(rounds))
 
 
-@app.command("config")
-def show_config(recipe: Recipe = DEFAULT_RECIPE, overrides: Overrides = None) -> None:
-    """Print the resolved configuration."""
-    resolved = load_config(recipe, overrides).model_dump(mode="json")
-    print(yaml.safe_dump(resolved, sort_keys=False), end="")
+@app.command(rich_help_panel=CHECK)
+def doctor(
+    corpus: Annotated[str | None, Option(help=f"The run's corpus; {SKIPPED}")] = None,
+    out: Annotated[str | None, Option(help=f"The run's folder; {SKIPPED}")] = None,
+    recipe: Recipe = DEFAULT_RECIPE,
+    timeout: Annotated[float, Option(min=1, help="Seconds to wait for a node's answer.")] = 60,
+    overrides: Overrides = None,
+) -> None:
+    """Check every node for what would stop a long run.
+
+    Takes the options of `itkm run` and computes nothing. Prints one line per
+    check: ok, warn or fail. Exits with 2 if any check fails, otherwise with 0.
+    """
+    from pipelines.doctor.command import DoctorRequest
+    from pipelines.doctor.command import doctor as run_doctor
+    from pipelines.session import ray_session
+
+    request = DoctorRequest(load_config(recipe, overrides), corpus, out, timeout)
+    with ray_session(console):
+        failed = run_doctor(request, console)
+    if failed:
+        raise typer.Exit(2)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -336,16 +365,12 @@ def main(argv: list[str] | None = None) -> None:
         code = app(args=argv, standalone_mode=False)
     except typer.Exit as end:
         code = end.exit_code
-    except ItkmError as error:
-        said = escape(without_secrets(str(error)))
-        errors.print(f"[red]error[/] {said}", highlight=False, soft_wrap=True)
-        code = 2
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except Exception as error:  # noqa: BLE001 - the last stop of a fault
         explain = getattr(error, "format_message", None)  # a wrong option, in the words of click
-        if explain is not None:
-            said = escape(without_secrets(explain()))
+        if explain is not None or isinstance(error, ItkmError):
+            said = escape(without_secrets(explain() if explain else str(error)))
             errors.print(f"[red]error[/] {said}", highlight=False, soft_wrap=True)
             code = 2
         else:
