@@ -1,14 +1,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
-
-# pytest's importlib mode leaves sys.path alone, and the tests here share their helpers.
-sys.path.append(str(Path(__file__).parent))
-
 from crd_schema import Schemas, load_schemas
 
 CRDS = "ITKM_KUBERAY_CRDS"

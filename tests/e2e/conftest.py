@@ -13,9 +13,6 @@ from pathlib import Path
 
 import pytest
 
-# pytest's importlib mode leaves sys.path alone, and the tests here have helpers.
-sys.path.append(str(Path(__file__).parent))
-
 ITKM = [sys.executable, "-m", "pipelines.cli"]
 SMALL = [
     "only=[ucc, uvi]",

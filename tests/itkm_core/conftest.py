@@ -6,20 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from made import people, unit
 
 TOLERANCE = 1e-6
-
-
-def unit(array):
-    array = np.asarray(array, np.float64)
-    return (array / np.linalg.norm(array, axis=1, keepdims=True)).astype(np.float32)
-
-
-def people(num_people, images, dimension, noise, seed):
-    """Unit rows around one centre a person; a person's images are consecutive rows."""
-    rng = np.random.default_rng(seed)
-    centres = np.repeat(rng.standard_normal((num_people, dimension)), images, axis=0)
-    return unit(centres + noise * rng.standard_normal(centres.shape))
 
 
 def cosines(rows):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-
-# pytest's importlib mode leaves sys.path alone, and some tests share a made problem.
-sys.path.append(str(Path(__file__).parent))
+from made import encoded
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +30,8 @@ def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.delenv("RAY_AUTH_MODE")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # Its workers import the tests' modules, and so what those import.
+        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
             patch.delenv(name, raising=False)
@@ -49,13 +48,6 @@ def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         ray.shutdown()
 
 
-def encode_noise(rng: np.random.Generator, height: int, width: int) -> bytes:
-    buffer = io.BytesIO()
-    pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 @pytest.fixture
 def picture_tree(tmp_path: Path) -> Callable[..., Path]:
     """picture_tree(paths, height, name) -> a folder with a noise picture at each path."""
@@ -65,7 +57,8 @@ def picture_tree(tmp_path: Path) -> Callable[..., Path]:
         for path in paths:
             file = tmp_path / name / path
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(encode_noise(rng, height, 8))
+            pixels = rng.integers(0, 256, (height, 8, 3), dtype=np.uint8)
+            file.write_bytes(encoded(pixels))
         return tmp_path / name
 
     return make

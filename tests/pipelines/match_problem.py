@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from made import unit_noise
 
 from itkm_core.clustering.centroids import cluster_means
 from itkm_core.learning.config import MatchConfig
@@ -27,11 +28,6 @@ SIZES = (40, 33)
 STAGE_TWO_CLUSTERS = 5
 
 
-def unit(rng: np.random.Generator, count: int, columns: int = 8) -> np.ndarray:
-    rows = rng.normal(size=(count, columns))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
 class Made:
     """A scenario's extraction, labels and Stage II, on disk as their steps leave them, and in arrays."""
 
@@ -45,10 +41,10 @@ class Made:
             self.ids[group] = np.sort(rng.choice(1000, count, replace=False)) + 1000 * group
             self.labels[group] = rng.integers(-1, 4 + group, count)
             self.labels[group][: 4 + group] = np.arange(4 + group)
-            self.features[group] = unit(rng, count)
+            self.features[group] = unit_noise(count, 8, rng)
             self.first[group] = rng.integers(-1, STAGE_TWO_CLUSTERS, count)
-            self.frozen[group] = unit(rng, count)
-            self.offline[group] = unit(rng, STAGE_TWO_CLUSTERS)
+            self.frozen[group] = unit_noise(count, 8, rng)
+            self.offline[group] = unit_noise(STAGE_TWO_CLUSTERS, 8, rng)
             self.write(group)
 
     def write(self, group: int) -> None:

@@ -2,15 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from made import unit
 
 from itkm_core.clustering import pseudo_label
 from itkm_core.clustering.cameras import camera_means, without_camera, without_means
 from itkm_core.errors import FeatureError
 from itkm_core.evaluation.clusters import label_quality
-
-
-def unit(rows):
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 def plainly(features, cameras, prior):

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from PIL import Image
+from made import encoded
 
 from itkm_core.corpus.digest import image_digest
 from itkm_core.corpus.schema import REJECTED_SCHEMA, Corpus
 from itkm_core.corpus.writer import ACCEPTED_SCHEMA, finish_corpus, plan_shards, write_shard
-
-
-def encode(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 @pytest.fixture
@@ -31,7 +24,7 @@ def write_corpus(tmp_path: Path) -> Callable[..., tuple[Corpus, list[bytes]]]:
     ) -> tuple[Corpus, list[bytes]]:
         rng = np.random.default_rng(0)
         images = [
-            encode(rng.integers(0, 256, (4 + i % 5, 6, 3), dtype=np.uint8)) for i in range(num)
+            encoded(rng.integers(0, 256, (4 + i % 5, 6, 3), dtype=np.uint8)) for i in range(num)
         ]
         rows = pa.table(
             {

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import struct
 import tracemalloc
 import zlib
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import encoded
 from PIL import Image
 
 from itkm_core.corpus.images import REASONS, BadImage, ImageLimits, decode_image, inspect_image
@@ -16,12 +16,6 @@ from itkm_core.corpus.images import REASONS, BadImage, ImageLimits, decode_image
 LIMITS = ImageLimits()
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 10, 3), dtype=np.uint8)
 PICTURE = Image.fromarray(PIXELS)
-
-
-def encode(image: Image.Image, kind: str = "PNG", **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def png(width: int, height: int, data: bytes = b"\0" * 1000) -> bytes:
@@ -44,21 +38,21 @@ def reason(data: bytes, limits: ImageLimits = LIMITS) -> str:
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
 def test_lossless_pictures_come_back_as_they_were(kind: str) -> None:
-    data = encode(PICTURE, kind)
+    data = encoded(PICTURE, kind)
     assert inspect_image(data, LIMITS) == (20, 10)
     np.testing.assert_array_equal(decode_image(data, (20, 10)), PIXELS)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "GIF"])
 def test_lossy_pictures_have_their_size(kind: str) -> None:
-    data = encode(PICTURE, kind)
+    data = encoded(PICTURE, kind)
     assert inspect_image(memoryview(data), LIMITS) == (20, 10)
     assert decode_image(memoryview(data), (20, 10)).shape == (20, 10, 3)
 
 
 def test_resizing_is_pillows_bicubic() -> None:
     expected = np.asarray(PICTURE.resize((6, 14), Image.Resampling.BICUBIC))
-    decoded = decode_image(encode(PICTURE), (14, 6))
+    decoded = decode_image(encoded(PICTURE), (14, 6))
     np.testing.assert_array_equal(decoded, expected)
     assert decoded.dtype == np.uint8
     assert decoded.flags.writeable
@@ -68,13 +62,13 @@ def test_grey_becomes_three_equal_channels_and_sixteen_bits_keep_the_upper_byte(
     grey = np.arange(200, dtype=np.uint8).reshape(20, 10)
     deep = grey.astype(np.uint16) * 256 + 77
     for image in (Image.fromarray(grey), Image.fromarray(deep)):
-        decoded = decode_image(encode(image), (20, 10))
+        decoded = decode_image(encoded(image), (20, 10))
         np.testing.assert_array_equal(decoded, np.repeat(grey[..., None], 3, axis=2))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK"])
 def test_every_plain_kind_of_pixels_decodes(mode: str) -> None:
-    data = encode(PICTURE.convert(mode), "TIFF")
+    data = encoded(PICTURE.convert(mode), "TIFF")
     assert inspect_image(data, LIMITS) == (20, 10)
     expected = np.asarray(PICTURE.convert(mode).convert("RGB"))
     np.testing.assert_array_equal(decode_image(data, (20, 10)), expected)
@@ -83,27 +77,27 @@ def test_every_plain_kind_of_pixels_decodes(mode: str) -> None:
 def test_an_exif_orientation_is_honoured() -> None:
     turned = Image.Exif()
     turned[0x0112] = 6
-    data = encode(PICTURE, exif=turned)
+    data = encoded(PICTURE, exif=turned)
     assert inspect_image(data, LIMITS) == (10, 20)
     np.testing.assert_array_equal(decode_image(data, (10, 20)), np.rot90(PIXELS, -1))
 
 
 def test_a_picture_behind_the_first_of_a_jpeg_is_not_a_film() -> None:
-    data = encode(PICTURE, "MPO", save_all=True, append_images=[PICTURE.rotate(180)])
+    data = encoded(PICTURE, "MPO", save_all=True, append_images=[PICTURE.rotate(180)])
     assert inspect_image(data, LIMITS) == (20, 10)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_more_than_one_frame_is_animated(kind: str) -> None:
     assert (
-        reason(encode(PICTURE, kind, save_all=True, append_images=[PICTURE.rotate(180)]))
+        reason(encoded(PICTURE, kind, save_all=True, append_images=[PICTURE.rotate(180)]))
         == "animated"
     )
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP"])
 def test_a_missing_end_is_noticed(kind: str) -> None:
-    data = encode(PICTURE, kind)
+    data = encoded(PICTURE, kind)
     assert reason(data[: len(data) * 2 // 3]) == "truncated"
 
 
@@ -111,7 +105,7 @@ def test_what_is_no_picture_has_its_reason() -> None:
     assert reason(b"") == "empty"
     assert reason(b"hello world") == "unreadable"
     assert reason(png(0, 10)) == "unreadable"
-    assert reason(encode(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF")) == "unsupported"
+    assert reason(encoded(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF")) == "unsupported"
 
 
 def test_a_format_out_of_the_list_is_not_opened() -> None:
@@ -132,7 +126,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(side: int) -> None:
 
 
 def test_the_limits_themselves_are_allowed() -> None:
-    data = encode(PICTURE)
+    data = encoded(PICTURE)
     exact = ImageLimits(max_pixels=200, max_bytes=len(data))
     assert inspect_image(data, exact) == (20, 10)
     assert reason(data, ImageLimits(max_pixels=199)) == "too_many_pixels"
@@ -147,7 +141,7 @@ def test_the_limits_themselves_are_allowed() -> None:
 )
 @pytest.mark.filterwarnings("ignore")
 def test_damaged_bytes_give_pixels_or_a_reason(kind, flips, keep) -> None:
-    data = bytearray(encode(PICTURE, kind))
+    data = bytearray(encoded(PICTURE, kind))
     for place, value in flips:
         data[int(place * len(data))] ^= value
     damaged = bytes(data[: round(keep * len(data))])

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import io
 import threading
 
+import made
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from itkm_core.corpus.images import BadImage, decode_image
 from itkm_core.corpus.loader import BatchLoader
@@ -31,9 +30,7 @@ class Pictures:
 
 def encoded(sample: int) -> bytes:
     pixels = np.random.default_rng(sample).integers(0, 256, (20, 10, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+    return made.encoded(pixels)
 
 
 def plans(steps: int):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import unit_noise
 
 from itkm_core.errors import CorpusError, FeatureError
 from itkm_core.evaluation import rank
@@ -58,8 +59,7 @@ def make_case(seed, num_query=23, num_gallery=61, dim=6, coarse=False):
     def features(n):
         if coarse:
             return rng.choice([-0.5, 0.5], size=(n, 4)).astype(np.float32)
-        rows = rng.standard_normal((n, dim))
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        return unit_noise(n, dim, rng)
 
     return (
         features(num_query),

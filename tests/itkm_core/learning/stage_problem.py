@@ -76,9 +76,9 @@ def make_encoder() -> ImageEncoder:
     return encoder
 
 
-def unit(num: int, seed: int) -> Tensor:
+def unit(num: int, seed: int = 0, dimension: int = DIMENSION) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return F.normalize(torch.randn(num, DIMENSION, generator=generator), dim=1)
+    return F.normalize(torch.randn(num, dimension, generator=generator), dim=1)
 
 
 def make_memories() -> list[ClusterMemory]:

@@ -7,17 +7,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from stage_problem import unit
 from torch import Tensor
 from torch.nn import functional as F
 
 from itkm_core.errors import FeatureError, LabelError
 from itkm_core.learning import memory as memory_module
 from itkm_core.learning.memory import ClusterMemory
-
-
-def unit(num: int, dimension: int = 16, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return F.normalize(torch.randn(num, dimension, generator=generator), dim=1)
 
 
 def update_one_by_one(
@@ -37,8 +33,8 @@ def update_one_by_one(
 )
 def test_update_is_the_loop_bit_for_bit(labels: list[int], momentum: float, dimension: int) -> None:
     number = np.array(labels, np.int64)
-    features = unit(len(labels), dimension, seed=1)
-    memory = ClusterMemory(unit(7, dimension))
+    features = unit(len(labels), 1, dimension)
+    memory = ClusterMemory(unit(7, dimension=dimension))
     expected = update_one_by_one(memory.centroids, features, number, momentum)
     memory.update(features, number, momentum)
     assert torch.equal(memory.centroids, expected)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from made import unit_noise
 from numpy.typing import NDArray
 
 from itkm_core.errors import FeatureError
@@ -14,8 +15,7 @@ from itkm_core.learning.prompt_health import prompt_accuracy, scenario_cosine
 
 
 def unit(count: int, seed: int) -> NDArray[np.float32]:
-    rows = np.random.default_rng(seed).normal(size=(count, 6))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit_noise(count, 6, seed)
 
 
 @pytest.mark.parametrize("at_once", [3, 8192])

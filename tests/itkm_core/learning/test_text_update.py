@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from made import unit_noise
 from numpy.typing import NDArray
 
 from itkm_core.errors import ConfigError, FeatureError, ItkmError, LabelError
@@ -23,8 +24,7 @@ NOISE = np.full(5, -1)
 
 
 def unit(count: int, seed: int) -> NDArray[np.float32]:
-    rows = np.random.default_rng(seed).normal(size=(count, 6))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit_noise(count, 6, seed)
 
 
 def some_labels(count: int, clusters: int) -> NDArray[np.int64]:

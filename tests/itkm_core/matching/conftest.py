@@ -8,15 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
-
-def unit(array):
-    array = np.asarray(array, np.float64)
-    return (array / np.linalg.norm(array, axis=1, keepdims=True)).astype(np.float32)
-
-
-def rows(num_rows, dimension, seed):
-    return unit(np.random.default_rng(seed).standard_normal((num_rows, dimension)))
+from made import unit, unit_noise
 
 
 def two_sides(num_0, num_1, dimension, noise, seed, offset=0.0):
@@ -82,7 +74,7 @@ def twin():
 
 @pytest.fixture(scope="session")
 def make():
-    return SimpleNamespace(unit=unit, rows=rows, two_sides=two_sides)
+    return SimpleNamespace(unit=unit, rows=unit_noise, two_sides=two_sides)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from made import encoded
 from PIL import Image
 
 from itkm_core.corpus.images import inspect_image
@@ -129,17 +130,13 @@ def spoil(root: Path) -> dict[str, str]:
     """Spoil one file in each way. Returns the expected reason of each URI."""
     files = sorted(root.rglob("*.png"))
     good = files[0].read_bytes()
-    film = io.BytesIO()
     frames = [Image.fromarray(np.full((4, 4), shade, np.uint8)) for shade in (0, 99)]
-    frames[0].save(film, "GIF", save_all=True, append_images=frames[1:])
-    wide = io.BytesIO()
-    Image.fromarray(np.zeros((40, 40), np.uint8)).save(wide, "PNG")
     ways = {
         "empty": b"",
         "truncated": good[: len(good) // 2],
         "unreadable": b"not a picture",
-        "animated": film.getvalue(),
-        "too_many_pixels": wide.getvalue(),
+        "animated": encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]),
+        "too_many_pixels": encoded(np.zeros((40, 40), np.uint8)),
         "too_many_bytes": good + b"\0" * 2000,
     }
     for file, data in zip(files[3:], ways.values(), strict=False):
@@ -219,10 +216,8 @@ def test_another_corpus_in_the_place_is_refused_with_what_differs(
     new.unlink()
     # Same length, other pixels: only reading it tells.
     data = bytearray((root / PATHS[3]).read_bytes())
-    other = Image.fromarray(np.zeros((1, 1), np.uint8))
-    buffer = io.BytesIO()
-    other.save(buffer, "PNG")
-    (root / PATHS[3]).write_bytes(buffer.getvalue() + b"\0" * (len(data) - buffer.tell()))
+    other = encoded(np.zeros((1, 1), np.uint8))
+    (root / PATHS[3]).write_bytes(other + b"\0" * (len(data) - len(other)))
     assert inspect_image((root / PATHS[3]).read_bytes(), config(folder(root)).limits) == (1, 1)
     with pytest.raises(CorpusError, match="before some of the pictures changed"):
         ingest(config(folder(root)), out)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import made
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,14 +25,7 @@ from pipelines.label.index import read_group, read_index
 
 OPTIONS = {"k1": 8, "k2": 2, "eps": 0.5, "min_samples": 3}
 SMALL = tuple(f"labels.{name}={value}" for name, value in OPTIONS.items())
-
-
-def people(num: int = 30, images: int = 8, noise: float = 0.6, seed: int = 0) -> np.ndarray:
-    """Unit rows in random order, 8 around each of 30 centres."""
-    rng = np.random.default_rng(seed)
-    rows = np.repeat(rng.standard_normal((num, 32)), images, axis=0)
-    rows = rng.permutation(rows + noise * rng.standard_normal(rows.shape))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+people = partial(made.people, noise=0.6, shuffled=True)
 
 
 @pytest.fixture
@@ -50,8 +45,8 @@ def run(tmp_path: Path) -> Callable[..., str]:
         if "against" in request:
             request["against"] = str(tmp_path / request["against"])
         printed = io.StringIO()
-        made = LabelRequest(str(tmp_path / out), overrides=overrides, **request)
-        label(made, Console(file=printed, width=200))
+        asked = LabelRequest(str(tmp_path / out), overrides=overrides, **request)
+        label(asked, Console(file=printed, width=200))
         return printed.getvalue()
 
     return call

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
+from made import people
 from rich.console import Console
 
 from itkm_core.clustering import pseudo_label
@@ -21,13 +22,6 @@ from itkm_core.storage.place import Place
 from pipelines.label.command import LabelRequest, label, last_checkpoint, sweep_values
 
 SMALL = ("labels.k1=8", "labels.k2=2", "labels.min_samples=2")
-
-
-def people(num: int = 30, images: int = 8, noise: float = 0.8) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    rows = np.repeat(rng.standard_normal((num, 32)), images, axis=0)
-    rows += noise * rng.standard_normal(rows.shape)
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 @pytest.fixture

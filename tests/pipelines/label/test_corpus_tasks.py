@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from made import unit
 from rich.console import Console
 
 from itkm_core.clustering import pseudo_label
@@ -41,7 +42,7 @@ def made(
         centres = np.repeat(np.random.default_rng(0).normal(size=(6, 16)), 4, axis=0)
         rows = centres + 0.3 * np.random.default_rng(seed).normal(size=(24, 16))
         rows += 0.5 * np.random.default_rng(1).normal(size=(9, 16))[cameras]
-        features = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        features = unit(rows)
         column = pa.FixedSizeListArray.from_arrays(features.ravel(), 16)
         base = Place.at(tmp_path) / str(seed)
         place = base / "features" / "scenario=uvi" / "group=0" / "split=train" / "from-0.parquet"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from made import unit
 
 from itkm_core.clustering import pseudo_label
 from itkm_core.clustering.cameras import without_camera
@@ -30,7 +31,7 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GroupTask:
     rng = np.random.default_rng(0)
     centres = np.repeat(rng.normal(size=(6, 16)), 4, axis=0)
     rows = centres + 0.05 * rng.normal(size=(24, 16))
-    features = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    features = unit(rows)
     table = pa.table(
         {
             "sample_id": np.arange(24),

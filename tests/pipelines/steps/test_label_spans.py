@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ray
+from made import people
 
 from itkm_core.clustering import pseudo_label
 from itkm_core.neighbors import inverted, nearest
@@ -22,18 +23,11 @@ from pipelines.telemetry.handle import Telemetry
 ASKED = {"k1": 12, "k2": 3, "eps": 0.5, "recall": 0.9}
 
 
-def people(num_people: int, images: int = 8, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    centres = np.repeat(rng.standard_normal((num_people, 16)), images, axis=0)
-    rows = (centres + 0.7 * rng.standard_normal(centres.shape)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
 @pytest.mark.parametrize("backend", ["torch", "ivf"])
 def test_labels_are_those_of_one_process(local_ray, monkeypatch, backend):
     for module in (inverted, nearest):
         monkeypatch.setattr(module, "TOGETHER", 64)
-    rows = people(60)
+    rows = people(60, dimension=16, noise=0.7)
     rows[100:120] = rows[3]
     expected = pseudo_label(rows, backend=backend, **ASKED)
     found = pseudo_label(
