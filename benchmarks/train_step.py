@@ -119,6 +119,7 @@ def main() -> None:
 
 def first_labels(base: Path, config: RunConfig) -> list[str]:
     """Extract and label once; the label steps' folders."""
+    from pipelines.artifacts.blocks import Block
     from pipelines.steps.extract import extract
     from pipelines.steps.label import GroupTask, label_group
     from pipelines.telemetry.handle import Telemetry
@@ -128,10 +129,10 @@ def first_labels(base: Path, config: RunConfig) -> list[str]:
     features = Place.at(base / "features")
     extract(corpus, source, config, features, splits=["train"], telemetry=Telemetry())
     labels = []
-    for scenario, group in corpus.groups():
-        out = Place.at(base / "labels" / f"{scenario}-{group}")
-        options = config.labels.for_scenario(scenario)
-        label_group(GroupTask(corpus.root, scenario, group, features, out, None, options))
+    for block in [Block(*each) for each in corpus.groups()]:
+        out = Place.at(base / "labels" / block.file_name)
+        options = config.labels.for_scenario(block.scenario)
+        label_group(GroupTask(corpus.root, block, features, out, None, options))
         labels.append(str(out))
     return labels
 

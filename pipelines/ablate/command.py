@@ -24,9 +24,10 @@ from pipelines.ablate.result import Key, Result, summarise
 from pipelines.ablate.scores import Scores, read_scores
 from pipelines.ablate.side_by_side import Job, side_by_side
 from pipelines.ablate.tables import as_markdown, as_rich
+from pipelines.artifacts.labels import LABELS_FILE
 from pipelines.artifacts.run_folder import RunFolder, open_run, read_run
 from pipelines.config import RunConfig, load_config
-from pipelines.run.command import LABELS_FILE, rounds_of, run_pipeline, start_run
+from pipelines.run.command import rounds_of, run_pipeline, start_run
 from pipelines.run.dag import Kind
 from pipelines.run.tables import percent
 from pipelines.steps.shares import runs_at_once

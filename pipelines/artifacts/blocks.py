@@ -1,32 +1,39 @@
-"""Names of blocks, the (scenario, group) pairs of a run."""
+"""Blocks, the (scenario, group) pairs of a run, and their names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 from urllib.parse import quote
 
 import pyarrow as pa
 
 
-def block_names(tables: Sequence[pa.Table]) -> list[str]:
-    """`scenario/group` of each label table."""
-    return [f"{table['scenario'][0]}/{table['group'][0]}" for table in tables]
+class Block(NamedTuple):
+    """The images of one group of one scenario, which are labelled together."""
+
+    scenario: str
+    group: int
+
+    @classmethod
+    def of(cls, labels: pa.Table) -> Block:
+        """The block of a label table of one block, by its first row."""
+        return cls(labels["scenario"][0].as_py(), labels["group"][0].as_py())
+
+    @property
+    def name(self) -> str:
+        """As in "uvi/1": in messages, in JSON, and in the configuration."""
+        return f"{self.scenario}/{self.group}" if self.scenario else "features"
+
+    @property
+    def file_name(self) -> str:
+        """The block's folder, or its part of a file's name."""
+        return f"{quote(self.scenario, safe='')}-{self.group}" if self.scenario else self.name
+
+    @property
+    def opposite(self) -> Block:
+        """The other group of the scenario."""
+        return Block(self.scenario, 1 - self.group)
 
 
-UNGROUPED = "features"
-"""The one group of images that have no scenario and no group."""
-
-
-def name_of(scenario: str, group: int) -> str:
-    return f"{scenario}/{group}" if scenario else UNGROUPED
-
-
-def folder_of(name: str) -> str:
-    """The folder of a group's files."""
-    scenario, _, group = name.rpartition("/")
-    return f"{quote(scenario, safe='')}-{group}" if scenario else name
-
-
-def block_name(scenario: str, group: int) -> str:
-    """A block's part of the file names in a prompts step."""
-    return f"{quote(scenario, safe='')}-{group}"
+UNGROUPED = Block("", -1)
+"""The one block of images whose scenario and group are not known."""

@@ -17,13 +17,14 @@ import pyarrow.dataset as pads
 
 from itkm_core.errors import FeatureError
 from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import Block
 
 FILES = "files.json"
 
 
-def part_folder(scenario: str, group: int, split: str) -> str:
-    """The folder of the images of one part, below the features."""
-    return f"{_group_folder(scenario, group)}/split={quote(split, safe='')}"
+def part_folder(block: Block, split: str) -> str:
+    """The folder of a block's images of one split, below the features."""
+    return f"{_block_folder(block)}/split={quote(split, safe='')}"
 
 
 def write_files(place: Place, names: Sequence[str]) -> None:
@@ -33,10 +34,8 @@ def write_files(place: Place, names: Sequence[str]) -> None:
     (place / FILES).write_json(sorted(set(names)))
 
 
-def feature_files(
-    place: Place, *, scenario: str | None = None, group: int | None = None
-) -> list[str]:
-    """Sorted paths (of the resolved file system) of the files of features, of one scenario and group or of all.
+def feature_files(place: Place, block: Block | None = None) -> list[str]:
+    """Sorted paths (of the resolved file system) of the files of features, of one block or of all.
 
     A folder of a version that did not name its files is listed.
     """
@@ -45,9 +44,9 @@ def feature_files(
         files = [f"{root}/{name}" for name in (place / FILES).read_json()]
     else:
         files = place.files(".parquet")
-    if scenario is None or group is None:
+    if block is None:
         return files
-    return [path for path in files if path.startswith(f"{root}/{_group_folder(scenario, group)}/")]
+    return [path for path in files if path.startswith(f"{root}/{_block_folder(block)}/")]
 
 
 @contextmanager
@@ -63,17 +62,15 @@ def seen_from_here(place: Place) -> Iterator[None]:
         ) from error
 
 
-def read_features(
-    place: Place, ids: np.ndarray, *, scenario: str | None = None, group: int | None = None
-) -> np.ndarray:
+def read_features(place: Place, ids: np.ndarray, block: Block | None = None) -> np.ndarray:
     """Features of exactly `ids`, in that order: float32 [len(ids), D].
 
-    Only the files of the given scenario and group are read, or with neither all.
+    block: the one that all of them are in, whose files alone are read then.
 
     Raises:
         FeatureError: a file or an id is missing, an id is there twice, or a row is not finite or not of unit norm.
     """
-    table = _read(place, feature_files(place, scenario=scenario, group=group))
+    table = _read(place, feature_files(place, block))
     found = table["sample_id"].to_numpy()
     order = np.argsort(found, kind="stable")
     place_of = np.searchsorted(found, ids, sorter=order)
@@ -109,5 +106,5 @@ def _read(place: Place, files: list[str]) -> pa.Table:
         return pads.dataset(files, filesystem=fs, format="parquet").to_table(columns=columns)
 
 
-def _group_folder(scenario: str, group: int) -> str:
-    return f"scenario={quote(scenario, safe='')}/group={group}"
+def _block_folder(block: Block) -> str:
+    return f"scenario={quote(block.scenario, safe='')}/group={block.group}"

@@ -15,6 +15,7 @@ from rich.markup import escape
 from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import ItkmError
 from itkm_core.storage.paths import resolve
+from pipelines.artifacts.blocks import Block
 from pipelines.config import ModelConfig, RunConfig
 from pipelines.doctor.ask import Node, ask, cluster_nodes
 from pipelines.doctor.judge_cluster import (
@@ -209,15 +210,16 @@ def _missing_shards(corpus: Corpus) -> list[str]:
 def _judge_labelling(config: RunConfig, corpus: Corpus, nodes: Sequence[Node]) -> Line:
     dimension = _dimension(config.model.name)
     tasks = {}
-    for scenario, group in corpus.groups("train"):
-        number = corpus.counts[(scenario, group, "train")]
+    for each in corpus.groups("train"):
+        block = Block(*each)
+        number = corpus.counts[(*block, "train")]
         needed = task_memory(
             number,
             dimension,
-            config.labels.for_scenario(scenario),
+            config.labels.for_scenario(block.scenario),
             without_camera=config.without_camera,
         )
-        tasks[f"{scenario}/{group}"] = (number, needed)
+        tasks[block.name] = (number, needed)
     machines = {node.name: int(node.resources.get("memory", 0)) for node in nodes}
     return judge_labelling(tasks, machines)
 

@@ -75,7 +75,7 @@ class Against:
                 f"--out {out} is the --against folder itself, whose labels must stay: give another, which the "
                 "next --against can then name"
             )
-        theirs = UNGROUPED not in self.index.groups
+        theirs = UNGROUPED.name not in self.index.groups
         if grouped and not theirs:
             raise FeatureError(
                 f"--against {self.run}: its images have no scenario and group, and the new ones have; expected "

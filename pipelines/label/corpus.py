@@ -19,7 +19,6 @@ from rich.console import Console
 from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import CorpusError
 from itkm_core.storage.place import Place
-from pipelines.artifacts.blocks import name_of
 from pipelines.artifacts.labels import read_labels
 from pipelines.artifacts.run_folder import RunFolder, digest_of
 from pipelines.config import RunConfig
@@ -68,8 +67,7 @@ class Labeller:
         """What labelling one group needs."""
         return GroupTask(
             corpus_root=self.context.corpus.root,
-            scenario=step.scenario,
-            group=step.group,
+            block=step.block,
             features=self.context.run.step(self.extraction.name) / "features",
             out=self.context.run.step(step.name),
             previous=None,
@@ -150,7 +148,7 @@ def label_corpus(
     if values is None:
         _show_labels(labeller, labelled, out, against)
     else:
-        names = [name_of(step.scenario, step.group) for step in labeller.labels]
+        names = [step.block.name for step in labeller.labels]
         show_sweeps(dict(zip(names, found, strict=True)), out, console)
 
 
@@ -162,10 +160,10 @@ def _label(
     first_id = 0 if against is None else against.index.next_id
 
     def alone(step: Step) -> dict[str, Any]:
-        return {} if name_of(step.scenario, step.group) in known else labeller.run(step)
+        return {} if step.block.name in known else labeller.run(step)
 
     def keep(step: Step, facts: dict[str, Any]) -> tuple[dict[str, Any], list[str], GroupRecord]:
-        name = name_of(step.scenario, step.group)
+        name = step.block.name
         telemetry = labeller.context.telemetry
         task = labeller.task(step, labeller.context.config.labels.for_scenario(step.scenario))
         if name in known:
@@ -205,7 +203,7 @@ def _show_labels(
 ) -> None:
     context, console = labeller.context, labeller.console
     places = context.places(labeller.rounds[0], Kind.LABEL)
-    names = [name_of(step.scenario, step.group) for step in labeller.labels]
+    names = [step.block.name for step in labeller.labels]
     asked = {
         name: (place / "parameters.json").read_json()
         for name, place in zip(names, places, strict=True)
@@ -250,7 +248,7 @@ def sweep_group(task: GroupTask, values: tuple[float, ...]) -> dict[str, Any]:
     from pipelines.steps.label_spans import group_workers
 
     ids, _, compared = group_features(task)
-    where = name_of(task.scenario, task.group)
+    where = task.block.name
     workers = group_workers(f"sweep[{where}]", len(ids), task.telemetry)
     found = sweep(compared, eps_values=values, sample_ids=ids, workers=workers, **task.options)
     return swept(found, where=where)

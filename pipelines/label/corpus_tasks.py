@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
 from itkm_core.clustering.cameras import camera_means
 from itkm_core.corpus.schema import Corpus, cameras_of
 from itkm_core.errors import ConfigError
 from itkm_core.storage.place import Place
-from pipelines.artifacts.blocks import folder_of, name_of
-from pipelines.artifacts.labels import NEIGHBORS, read_labels
+from pipelines.artifacts.labels import NEIGHBORS, label_table, read_labels
 from pipelines.artifacts.run_folder import digest_of
 from pipelines.label.against import Against, facts_of, known_images, notes_of
 from pipelines.label.index import GroupRecord, write_group
@@ -27,7 +23,6 @@ def index_group(task: GroupTask, index: Place, first_id: int) -> GroupRecord:
 
     Its images have the corpus' ids in the step's table, and in the index `first_id` more.
     """
-    name = name_of(task.scenario, task.group)
     ids, features, compared = group_features(task)
     table, asked = read_labels(task.out), (task.out / "parameters.json").read_json()
     labels = table["label"].to_numpy(), table["is_core"].to_numpy(zero_copy_only=False)
@@ -36,7 +31,7 @@ def index_group(task: GroupTask, index: Place, first_id: int) -> GroupRecord:
     means = None
     if task.without_camera:
         means = camera_means(features, cameras_of(Corpus.open(task.corpus_root), ids))
-    record = write_group(index, folder_of(name), known, asked, means)
+    record = write_group(index, task.block.file_name, known, asked, means)
     neighbors.remove()  # the index has them; not before, for a task that dies is run again
     return record
 
@@ -50,26 +45,17 @@ def arrive_group(
     """
     from pipelines.steps.label_spans import group_workers
 
-    name = name_of(task.scenario, task.group)
+    name = task.block.name
     ids, features, _ = group_features(replace(task, without_camera=False))
     cameras = cameras_of(Corpus.open(task.corpus_root), ids) if task.without_camera else None
     num_images = against.index.groups[name].num_images + len(ids)
     workers = group_workers(f"label[{name}]", num_images)
     found, means = against.label(name, features, first_id + ids, cameras, workers)
-    table = pa.table(
-        {
-            "sample_id": ids,
-            "scenario": pa.array([task.scenario] * len(ids), pa.string()),
-            "group": np.full(len(ids), task.group, np.int8),
-            "label": found.labels,
-            "is_core": found.is_core,
-            "confidence": found.confidence,
-        }
-    )
+    table = label_table(task.block, ids, found.labels, found.is_core, found.confidence)
     out = task.out.clear()
     (out / "labels.parquet").write_table(table)
     (out / "parameters.json").write_json(found.parameters)
-    record = write_group(index, folder_of(name), found.known, found.parameters, means)
+    record = write_group(index, task.block.file_name, found.known, found.parameters, means)
     return facts_of(name, found), notes_of(name, found), record
 
 

@@ -17,7 +17,7 @@ from itkm_core.clustering.auto_eps import Labelled, label_rows, swept
 from itkm_core.clustering.footprint import estimate_memory, free_memory, gigabytes
 from itkm_core.errors import FeatureError, LabelError
 from itkm_core.storage.place import Place
-from pipelines.artifacts.blocks import folder_of, name_of
+from pipelines.artifacts.labels import LABELS_FILE, label_table
 from pipelines.config import RunConfig
 from pipelines.label.against import (
     PARAMETERS_FILE,
@@ -33,7 +33,6 @@ from pipelines.label.index import FOLDER, Index, write_group
 from pipelines.label.input import FeatureSet
 from pipelines.label.tables import arrivals_table, labels_table, print_sweep
 
-LABELS_FILE = "pseudo_labels.parquet"  # as of a run
 SWEEP_FILE = "sweep.json"
 
 
@@ -60,38 +59,38 @@ def label_features(
         against.check_ids(given.ids)
     tables, rows, parameters, records, known = [], [], {}, {}, {}
     notes: list[str] = []
-    for scenario, group, part in given.parts():
-        where = name_of(scenario, group)
+    for block, part in given.parts():
+        where = block.name
         found: PseudoLabels | Arrivals
         if against is not None and where in against.index.groups:
             with _noted(notes, where):
                 found, _ = against.label(where, part.features, part.ids)
-            known[where], parameters[where] = found.known, found.parameters
+            known[block], parameters[where] = found.known, found.parameters
             rows.append(facts_of(where, found))
         else:
             with _noted(notes, where):
-                options = config.labels.for_scenario(scenario)
+                options = config.labels.for_scenario(block.scenario)
                 _announce(console, where, part, options)
                 labelled = label_rows(part.features, part.ids, options, where=where)
             if labelled.failure:
                 raise LabelError(labelled.failure)
             found, parameters[where] = labelled.found, labelled.parameters
-            known[where] = known_images(
+            known[block] = known_images(
                 part.features, part.ids, found.labels, found.is_core, labelled.found.neighbors
             )
             line = _line(where, labelled)
             rows.append(line if against is None else alone_facts(where, line))
             notes += [] if against is None else [alone_note(where, against)]
         notes += notes_of(where, found)
-        tables.append(_table(part, found, scenario, group))
+        tables.append(label_table(block, part.ids, found.labels, found.is_core, found.confidence))
         if "sweep" in parameters[where]:
             records[where] = parameters[where]["sweep"]
     encoder = None if against is None else against.index.encoder
     index = Index((out / FOLDER).clear(), config.labels, False, encoder, {})
     write_labels(out, _in_order(pa.concat_tables(tables), given.ids), parameters, against)
     groups = {
-        where: write_group(index.place, folder_of(where), each, parameters[where])
-        for where, each in known.items()
+        block.name: write_group(index.place, block.file_name, each, parameters[block.name])
+        for block, each in known.items()
     }
     finish_index(index, groups, against)
     if records:
@@ -111,9 +110,9 @@ def sweep_features(
     _refuse_empty(given)
     records = {}
     notes: list[str] = []
-    for scenario, group, part in given.parts():
-        where = name_of(scenario, group)
-        options = sweep_options(config, scenario)
+    for block, part in given.parts():
+        where = block.name
+        options = sweep_options(config, block.scenario)
         with _noted(notes, where):
             found = sweep(part.features, eps_values=values, sample_ids=part.ids, **options)
         records[where] = swept(found, where=where)
@@ -177,25 +176,6 @@ def _noted(notes: list[str], where: str) -> Iterator[None]:
 def _refuse_empty(given: FeatureSet) -> None:
     if not len(given.ids):
         raise FeatureError("the features have no row; expected one for each image to label")
-
-
-def _table(part: FeatureSet, found: PseudoLabels | Arrivals, scenario: str, group: int) -> pa.Table:
-    num = len(part.ids)
-    known = {}
-    if scenario:
-        known = {
-            "scenario": pa.array([scenario] * num, pa.string()),
-            "group": np.full(num, group, np.int8),
-        }
-    return pa.table(
-        {
-            "sample_id": part.ids,
-            **known,
-            "label": found.labels,
-            "is_core": found.is_core,
-            "confidence": found.confidence,
-        }
-    )
 
 
 def _in_order(table: pa.Table, ids: np.ndarray) -> pa.Table:

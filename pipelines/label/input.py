@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from itkm_core.errors import FeatureError, StorageError
 from itkm_core.neighbors.unit_rows import UNIT_TOLERANCE
+from pipelines.artifacts.blocks import UNGROUPED, Block
 
 FORMATS = (
     "expected .npy with floats [num_images, dimension], or .parquet with sample_id and feature"
@@ -31,16 +32,16 @@ class FeatureSet:
     scenario: np.ndarray | None = None
     group: np.ndarray | None = None
 
-    def parts(self) -> Iterator[tuple[str, int, FeatureSet]]:
-        """The images of each (scenario, group), which are labelled apart; all of them where these are not known."""
+    def parts(self) -> Iterator[tuple[Block, FeatureSet]]:
+        """The images of each block, which are labelled apart; all of them where scenario and group are not known."""
         if self.scenario is None or self.group is None:
-            yield "", -1, self
+            yield UNGROUPED, self
             return
         for scenario in np.unique(self.scenario):
             for group in np.unique(self.group[self.scenario == scenario]):
                 mine = (self.scenario == scenario) & (self.group == group)
                 part = FeatureSet(self.features[mine], self.ids[mine])
-                yield str(scenario), int(group), part
+                yield Block(str(scenario), int(group)), part
 
 
 def read_input(features: str, ids: str | None, *, normalise: bool, first_id: int = 0) -> FeatureSet:

@@ -10,7 +10,7 @@ from rich.console import Console
 from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import CorpusError
 from itkm_core.storage.place import Place
-from pipelines.artifacts.labels import read_labels
+from pipelines.artifacts.labels import LABELS_FILE, read_labels
 from pipelines.artifacts.run_folder import RunFolder, open_run
 from pipelines.config import RunConfig
 from pipelines.run.dag import Kind, Round, plan_rounds
@@ -19,8 +19,6 @@ from pipelines.run.steps import RunContext
 from pipelines.run.tables import gain_table, print_round, print_step
 from pipelines.telemetry.display import ProgressDisplay
 from pipelines.telemetry.handle import Telemetry
-
-LABELS_FILE = "pseudo_labels.parquet"
 
 
 def rounds_of(config: RunConfig, corpus: Corpus) -> list[Round]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote
 
+from pipelines.artifacts.blocks import Block
+
 
 class Kind(StrEnum):
     EXTRACT = "extract"
@@ -36,6 +38,11 @@ class Step:
     needs: tuple[str, ...]
     scenario: str = ""
     group: int = -1
+
+    @property
+    def block(self) -> Block:
+        """What a label step labels."""
+        return Block(self.scenario, self.group)
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ def plan_rounds(
         before = planned[-1] if planned else None
         trained = _names(before.of(Kind.TRAIN)) if before else ()
         extract = Step(f"{folder}/extract", "extract", Kind.EXTRACT, trained)
-        labels = [_label(folder, each, extract, before) for each in groups]
+        labels = [_label(folder, Block(*each), extract, before) for each in groups]
         steps = [extract, *labels]
         matches: list[Step] = []
         if stage is Stage.HETEROGENEOUS:
@@ -122,21 +129,17 @@ def _names(steps: Sequence[Step]) -> tuple[str, ...]:
     return tuple(step.name for step in steps)
 
 
-def _label(folder: str, block: tuple[str, int], extract: Step, before: Round | None) -> Step:
-    scenario, group = block
+def _label(folder: str, block: Block, extract: Step, before: Round | None) -> Step:
     # A group that collapses keeps the labels of the round before, so it needs them.
     earlier = [
-        step.name
-        for step in (before.of(Kind.LABEL) if before else ())
-        if (step.scenario, step.group) == block
+        step.name for step in (before.of(Kind.LABEL) if before else ()) if step.block == block
     ]
     return Step(
-        f"{folder}/label/{quote(scenario, safe='')}-{group}",
-        f"label[{scenario}/{group}]",
+        f"{folder}/label/{block.file_name}",
+        f"label[{block.name}]",
         Kind.LABEL,
         (extract.name, *earlier),
-        scenario,
-        group,
+        *block,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from itkm_core.corpus.schema import Corpus
 from itkm_core.storage.place import Place
-from pipelines.artifacts.blocks import block_name
+from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.run_folder import RunFolder, digest_of
 from pipelines.artifacts.texts import Texts
 from pipelines.config import RunConfig
@@ -119,8 +119,7 @@ def _label(context: RunContext, rounds: Sequence[Round], number: int, step: Step
     earlier = [need for need in step.needs if need != extraction.name]
     task = GroupTask(
         corpus_root=context.corpus.root,
-        scenario=step.scenario,
-        group=step.group,
+        block=step.block,
         features=context.run.step(extraction.name) / "features",
         out=context.run.step(step.name),
         previous=context.run.step(earlier[0]) if earlier else None,
@@ -170,7 +169,7 @@ def _match(context: RunContext, rounds: Sequence[Round], number: int, step: Step
         if kinds[need] is Kind.FROZEN:
             frozen = where / "features"
         if kinds[need] is Kind.PROMPTS:
-            texts = {group: Texts(where, block_name(step.scenario, group)) for group in labels}
+            texts = {group: Texts(where, Block(step.scenario, group).file_name) for group in labels}
         elif kinds[need] is Kind.MATCH:
             texts = {group: Texts(where, str(group)) for group in labels}
     (extraction,) = each.of(Kind.EXTRACT)
@@ -198,10 +197,7 @@ def _match(context: RunContext, rounds: Sequence[Round], number: int, step: Step
 def _evaluate(context: RunContext, rounds: Sequence[Round], number: int, step: Step) -> Outcome:
     each = rounds[number - 1]
     (extraction,) = each.of(Kind.EXTRACT)
-    labels = {
-        f"{label.scenario}/{label.group}": context.run.step(label.name)
-        for label in each.of(Kind.LABEL)
-    }
+    labels = {label.block: context.run.step(label.name) for label in each.of(Kind.LABEL)}
     matches = {match.scenario: context.run.step(match.name) for match in each.of(Kind.MATCH)}
     features = context.run.step(extraction.name) / "features"
     corpus = context.corpus

@@ -181,7 +181,7 @@ def gain_table(run: RunFolder, rounds: Sequence[Round]) -> Table:
             start, done = run.read(step.name), run.read(final.name)
             assert start is not None
             assert done is not None
-            key = f"{scenario}/{step.group}"
+            key = step.block.name
             table.add_row(
                 scenario,
                 f"group {step.group}",

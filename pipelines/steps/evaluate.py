@@ -16,6 +16,7 @@ from itkm_core.evaluation.clusters import label_quality
 from itkm_core.evaluation.retrieval import directions, evaluate_corpus
 from itkm_core.matching import cluster_accuracy, instance_precision
 from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
 from pipelines.artifacts.labels import read_labels
 from pipelines.artifacts.matches import read_clusters, read_instances
@@ -31,13 +32,13 @@ def splits_to_extract(corpus: Corpus) -> list[str]:
 def evaluate(
     corpus_root: str,
     features: Place,
-    labels: Mapping[str, Place],
+    labels: Mapping[Block, Place],
     matches: Mapping[str, Place],
     only: Sequence[str],
 ) -> dict[str, Any]:
-    """Retrieval per scenario and direction, the pseudo-labels' quality per (scenario, group), the matches'.
+    """Retrieval per scenario and direction, the pseudo-labels' quality per block, the matches'.
 
-    `labels` maps `scenario/group` to its label step, `matches` a scenario to its match step; `only` names
+    `labels` maps a block to its label step, `matches` a scenario to its match step; `only` names
     the scenarios to evaluate. What cannot be evaluated, for want of identities or of query and gallery
     images, is left out.
     """
@@ -58,28 +59,28 @@ def evaluate(
     persons = np.full(corpus.num_images, -1, np.int64)
     persons[identities["sample_id"].to_numpy()] = identities["person"].to_numpy()
     quality = []
-    for key, step in sorted(labels.items()):
-        table = read_labels(step)
+    for block in sorted(labels, key=lambda block: block.name):
+        table = read_labels(labels[block])
         truth = persons[table["sample_id"].to_numpy()]
         if (truth > 0).any():
             scores = label_quality(table["label"].to_numpy(), truth)
-            quality.append({"group": key, **scores.summary()})
+            quality.append({"group": block.name, **scores.summary()})
     scored = {name: match_quality(step, name, labels, persons) for name, step in matches.items()}
     scored = {name: scores for name, scores in scored.items() if scores}
     return {"retrieval": retrieval, "labels": quality, "matches": scored}
 
 
 def match_quality(
-    step: Place, scenario: str, labels: Mapping[str, Place], persons: np.ndarray
+    step: Place, scenario: str, labels: Mapping[Block, Place], persons: np.ndarray
 ) -> dict[str, Any]:
     """Accuracy of a match step's cluster pairs, and precision of its instance positives for each group.
 
     persons: int64, by sample id, -1 unknown. Empty for a scenario of one group.
     """
-    keys = [f"{scenario}/{group}" for group in (0, 1)]
-    if not all(key in labels for key in keys):
+    blocks = [Block(scenario, group) for group in (0, 1)]
+    if not all(block in labels for block in blocks):
         return {}
-    tables = [read_labels(labels[key]) for key in keys]
+    tables = [read_labels(labels[block]) for block in blocks]
     numbers = [table["label"].to_numpy() for table in tables]
     truth = [persons[table["sample_id"].to_numpy()] for table in tables]
     scores: dict[str, Any] = {}

@@ -25,6 +25,7 @@ from itkm_core.errors import CorpusError, ItkmError, ModelError
 from itkm_core.storage.object_store import patiently
 from itkm_core.storage.paths import resolve
 from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import part_folder, write_files
 from pipelines.config import RunConfig
 from pipelines.steps.encoders import EncoderSource, autocast
@@ -118,7 +119,8 @@ class Extractor:
             rows = table.filter(mine)
             # A task that is run again, after its node was lost, writes the same files again.
             name = f"from-{rows['sample_id'][0].as_py():012d}.parquet"
-            files.append(f"{part_folder(**key)}/{name}")
+            folder = part_folder(Block(key["scenario"], key["group"]), key["split"])
+            files.append(f"{folder}/{name}")
             (self.out / files[-1]).write_table(rows)
         return files
 

@@ -10,28 +10,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from itkm_core.clustering.centroids import cluster_means
 from itkm_core.corpus.schema import Corpus, cameras_of, train_ids
 from itkm_core.errors import LabelError
 from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
-from pipelines.artifacts.labels import NEIGHBORS, read_labels
+from pipelines.artifacts.labels import NEIGHBORS, label_table, read_labels
 from pipelines.artifacts.run_folder import digest_of
 from pipelines.telemetry.handle import Telemetry
 
 
 @dataclass(frozen=True)
 class GroupTask:
-    """What labelling one (scenario, group) needs, small enough to send."""
+    """What labelling one block needs, small enough to send."""
 
     corpus_root: str
-    scenario: str
-    group: int
+    block: Block
     features: Place
     out: Place
-    previous: Place | None  # the same group's labels of the round before
+    previous: Place | None  # the block's labels of the round before
     options: Mapping[str, Any]  # of `label_rows`
     without_camera: bool = False
     learns: bool = True  # whether training follows, for which not all labels will do
@@ -55,7 +54,7 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     from itkm_core.clustering.guards import Condition, check, describe, keep_or_stop
     from pipelines.steps.label_spans import group_workers
 
-    where = f"{task.scenario}/{task.group}"
+    where = task.block.name
     ids, features, compared = group_features(task)
     workers = group_workers(f"label[{where}]", len(ids), task.telemetry)
     labelled = label_rows(compared, ids, task.options, where=where, workers=workers)
@@ -81,26 +80,16 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
         is_core = before["is_core"].to_numpy(zero_copy_only=False)
         confidence = before["confidence"].to_numpy()
         warning += " The labels of the round before are kept."
-    table = pa.table(
-        {
-            "sample_id": ids,
-            "scenario": pa.array([task.scenario] * len(ids), pa.string()),
-            "group": np.full(len(ids), task.group, np.int8),
-            "label": labels,
-            "is_core": is_core,
-            "confidence": confidence.astype(np.float32),
-        }
-    )
     out = task.out.clear()
-    (out / "labels.parquet").write_table(table)
+    (out / "labels.parquet").write_table(label_table(task.block, ids, labels, is_core, confidence))
     (out / "centroids.npy").write_array(cluster_means(features, labels))
     (out / "parameters.json").write_json(labelled.parameters)
     if not task.learns:
         (out / NEIGHBORS).write_array(found.neighbors)
     sizes = np.bincount(labels[labels >= 0])
     facts = {
-        "scenario": task.scenario,
-        "group": task.group,
+        "scenario": task.block.scenario,
+        "group": task.block.group,
         "images": len(ids),
         "clusters": len(sizes),
         "outlier_share": float(np.mean(labels < 0)),
@@ -119,8 +108,8 @@ def group_features(task: GroupTask) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     from itkm_core.clustering.cameras import without_camera
 
     corpus = Corpus.open(task.corpus_root)
-    ids = train_ids(corpus, task.scenario, task.group)
-    features = read_features(task.features, ids, scenario=task.scenario, group=task.group)
+    ids = train_ids(corpus, *task.block)
+    features = read_features(task.features, ids, task.block)
     if not task.without_camera:
         return ids, features, features
     return ids, features, without_camera(features, cameras_of(corpus, ids))

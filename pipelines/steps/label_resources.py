@@ -30,7 +30,7 @@ def resources_needed(
     Raises:
         LabelError: no machine of the cluster gives Ray as much, so that the task would wait for ever.
     """
-    num_images = corpus.counts[(task.scenario, task.group, "train")] + known
+    num_images = corpus.counts[(*task.block, "train")] + known
     needed = task_memory(
         num_images, _dimension(task), task.options, without_camera=task.without_camera
     )
@@ -44,7 +44,7 @@ def resources_needed(
     largest = max((int(machine.get("memory", 0)) for machine in machines), default=needed)
     if needed > largest:
         raise LabelError(
-            f"{task.scenario}/{task.group}: labelling {num_images:,} images with k1 = {task.options['k1']} "
+            f"{task.block.name}: labelling {num_images:,} images with k1 = {task.options['k1']} "
             f"takes about {gigabytes(needed)}, and no machine of the cluster gives Ray more than "
             f"{gigabytes(largest)}: lower labels.k1, use machines with more memory, or start theirs with "
             "`ray start --memory` if they have it"

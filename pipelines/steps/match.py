@@ -15,6 +15,7 @@ import numpy as np
 from itkm_core.clustering.centroids import cluster_means
 from itkm_core.corpus.schema import Corpus, cameras_of
 from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
 from pipelines.artifacts.labels import read_centroids, read_labels
 from pipelines.artifacts.matches import write_clusters, write_instances
@@ -119,7 +120,7 @@ def _side(task: MatchTask, group: int) -> _Side:
     ids, labels = table["sample_id"].to_numpy(), table["label"].to_numpy()
 
     def compared(place: Place) -> np.ndarray:
-        features = read_features(place, ids, scenario=task.scenario, group=group)
+        features = read_features(place, ids, Block(task.scenario, group))
         if task.without_camera is None:
             return features
         return without_camera(features, cameras_of(Corpus.open(task.without_camera), ids))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
 from pipelines.artifacts.matches import read_clusters, read_instances
 from pipelines.artifacts.texts import read_texts
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def links_of(task: TrainTask, tables: Sequence[pa.Table]) -> dict[str, Any]:
     """Keyword arguments of `StageThree`: an entry per block in each, None for a part that is off."""
-    blocks = [(table["scenario"][0].as_py(), table["group"][0].as_py()) for table in tables]
+    blocks = [Block.of(table) for table in tables]
     config = task.config
     links: dict[str, Any] = {}
     if config.guides_by_text:
@@ -34,48 +35,39 @@ def links_of(task: TrainTask, tables: Sequence[pa.Table]) -> dict[str, Any]:
     return links
 
 
-def _texts(task: TrainTask, blocks: Sequence[tuple[str, int]]) -> list[Any]:
+def _texts(task: TrainTask, blocks: Sequence[Block]) -> list[Any]:
     import torch
 
     return [
-        torch.from_numpy(read_texts(task.matches[scenario], str(group)).clusters)
-        for scenario, group in blocks
+        torch.from_numpy(read_texts(task.matches[block.scenario], str(block.group)).clusters)
+        for block in blocks
     ]
 
 
-def _clusters(
-    task: TrainTask, blocks: Sequence[tuple[str, int]], block: tuple[str, int]
-) -> Positives | None:
+def _clusters(task: TrainTask, blocks: Sequence[Block], block: Block) -> Positives | None:
     from itkm_core.learning.terms import Positives
 
-    scenario, group = block
-    opposite = (scenario, 1 - group)
-    found = read_clusters(task.matches[scenario]) if opposite in blocks else None
+    found = read_clusters(task.matches[block.scenario]) if block.opposite in blocks else None
     if found is None:
         return None
-    indptr, indices = found.targets(group)
-    return Positives(blocks.index(opposite), indptr, indices)
+    indptr, indices = found.targets(block.group)
+    return Positives(blocks.index(block.opposite), indptr, indices)
 
 
-def _instances(
-    task: TrainTask, blocks: Sequence[tuple[str, int]], block: tuple[str, int]
-) -> Positives | None:
+def _instances(task: TrainTask, blocks: Sequence[Block], block: Block) -> Positives | None:
     from itkm_core.learning.terms import Positives
 
-    scenario, group = block
-    opposite = (scenario, 1 - group)
-    found = read_instances(task.matches[scenario]) if opposite in blocks else None
+    found = read_instances(task.matches[block.scenario]) if block.opposite in blocks else None
     if found is None:
         return None
-    indptr, indices = found.positives(group)
-    return Positives(blocks.index(opposite), indptr, indices, found.hard(group))
+    indptr, indices = found.positives(block.group)
+    return Positives(blocks.index(block.opposite), indptr, indices, found.hard(block.group))
 
 
-def _bank(task: TrainTask, table: pa.Table, block: tuple[str, int]) -> Any:
+def _bank(task: TrainTask, table: pa.Table, block: Block) -> Any:
     from itkm_core.learning.instance_bank import InstanceBank
 
     assert task.features is not None
-    scenario, group = block
     ids = table["sample_id"].to_numpy()
-    features = read_features(task.features, ids, scenario=scenario, group=group)
+    features = read_features(task.features, ids, block)
     return InstanceBank(ids, features)

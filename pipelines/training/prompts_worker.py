@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from itkm_core.corpus.sampling import plan_step
 from itkm_core.storage.place import Place
-from pipelines.artifacts.blocks import block_name
+from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
 from pipelines.artifacts.labels import read_labels
 from pipelines.artifacts.texts import MovedTexts
@@ -99,9 +99,8 @@ class Vectors:
     def __init__(self, features: Place, tables: Sequence[pa.Table]) -> None:
         self.blocks = []
         for table in tables:
-            scenario, group = table["scenario"][0].as_py(), table["group"][0].as_py()
             ids = table["sample_id"].to_numpy()
-            self.blocks.append(read_features(features, ids, scenario=scenario, group=group))
+            self.blocks.append(read_features(features, ids, Block.of(table)))
         ids = np.concatenate([table["sample_id"].to_numpy() for table in tables])
         self._order = np.argsort(ids)
         self._sorted = ids[self._order]
@@ -130,16 +129,15 @@ def write_texts(
     right = counted = 0.0
     of_scenario: dict[int, list[list[np.ndarray]]] = {}
     for table, images, start, text in zip(tables, vectors.blocks, before, texts, strict=True):
-        scenario, group = table["scenario"][0].as_py(), table["group"][0].as_py()
+        block = Block.of(table)
         labels = table["label"].to_numpy()
         owners = text_cluster(images, labels, text)
-        block = block_name(scenario, group)
-        MovedTexts(text, text[owners]).write(task.out, block)
-        (task.out / f"text-cluster-{block}.npy").write_array(owners)
+        MovedTexts(text, text[owners]).write(task.out, block.file_name)
+        (task.out / f"text-cluster-{block.file_name}.npy").write_array(owners)
         inside = int((labels >= 0).sum())
         right += prompt_accuracy(images, labels, text) * inside
         counted += inside
-        of_scenario.setdefault(task.scenarios.index(scenario), []).append([start, text])
+        of_scenario.setdefault(task.scenarios.index(block.scenario), []).append([start, text])
     cosines = [
         scenario_cosine({name: [pair[at] for pair in pairs] for name, pairs in of_scenario.items()})
         for at in (0, 1)
@@ -159,7 +157,7 @@ def tokens_bytes(stage: StageTwo, tables: Sequence[pa.Table]) -> bytes:
     bounds = stage.learner.offsets.tolist()
     return save(
         {
-            f"{table['scenario'][0]}/{table['group'][0]}": stage.learner.tokens[a:b].cpu().clone()
+            Block.of(table).name: stage.learner.tokens[a:b].cpu().clone()
             for table, a, b in zip(tables, bounds[:-1], bounds[1:], strict=True)
         }
     )

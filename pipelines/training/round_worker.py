@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from itkm_core.corpus.sampling import plan_step
 from itkm_core.corpus.schema import Corpus
-from pipelines.artifacts.blocks import block_names
+from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.labels import read_centroids, read_labels
 from pipelines.artifacts.texts import read_texts
 from pipelines.steps.encoders import WEIGHTS
@@ -68,7 +68,9 @@ def train_loop(loop_config: dict[str, Any]) -> None:
         for step in range(first, training.steps_per_round)
     ]
     colour_free = frozenset(
-        block for block, name in enumerate(block_names(tables)) if name in task.config.colour_free
+        number
+        for number, table in enumerate(tables)
+        if Block.of(table).name in task.config.colour_free
     )
     loader = BatchLoader(
         CorpusStore(Corpus.open(task.corpus_root)),
@@ -170,7 +172,7 @@ def checkpoint_files(
     torch.save(stage.state_dict(), training)
     labels = pa.BufferOutputStream()
     pq.write_table(pa.concat_tables(tables), labels)
-    names = block_names(tables)
+    names = [Block.of(table).name for table in tables]
     memories = {
         name: memory.centroids.cpu().contiguous()
         for name, memory in zip(names, stage.memories, strict=True)
@@ -201,9 +203,9 @@ def text_files(task: TrainTask, tables: Sequence[pa.Table]) -> dict[str, bytes]:
     if task.prompts is None:
         return {}
     arrays: dict[str, np.ndarray] = {}
-    for name in block_names(tables):
-        scenario, _, group = name.rpartition("/")
-        texts = read_texts(task.matches[scenario], group)
-        arrays |= {f"{name}/cluster": texts.clusters, f"{name}/instance": texts.instances}
+    for block in map(Block.of, tables):
+        texts = read_texts(task.matches[block.scenario], str(block.group))
+        arrays[f"{block.name}/cluster"] = texts.clusters
+        arrays[f"{block.name}/instance"] = texts.instances
     tokens = (task.prompts / "tokens.safetensors").read_bytes()
     return {TEXT: save(arrays), "prompts.safetensors": tokens}

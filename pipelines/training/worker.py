@@ -18,6 +18,7 @@ import pyarrow as pa
 from itkm_core.corpus.sampling import GroupIndex, GroupLabels
 from itkm_core.errors import DivergedError, StorageError, TrainingError
 from itkm_core.storage.object_store import patiently
+from pipelines.artifacts.blocks import Block
 from pipelines.telemetry.meter import Meter, peak_memory
 from pipelines.training.tasks import WorkerTask
 
@@ -136,8 +137,8 @@ def group_indices(tables: Sequence[pa.Table], scenarios: Sequence[str]) -> list[
     return [
         GroupIndex.from_labels(
             GroupLabels(
-                list(scenarios).index(table["scenario"][0].as_py()),
-                table["group"][0].as_py(),
+                list(scenarios).index(Block.of(table).scenario),
+                Block.of(table).group,
                 table["sample_id"].to_numpy(),
                 table["label"].to_numpy(),
             )

@@ -19,7 +19,7 @@ from itkm_core.learning.text_update import (
     update_instance_text,
 )
 from itkm_core.storage.place import Place
-from pipelines.artifacts.blocks import block_name
+from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.texts import MovedTexts, Texts
 from pipelines.steps.match import MatchTask
 
@@ -73,7 +73,7 @@ class Made:
         stored = stored.set_column(1, "feature", before)
         (self.base / "frozen" / part / "from-0.parquet").write_table(stored)
         owners = text_cluster(self.frozen[group], self.first[group], self.offline[group])
-        block = block_name(SCENARIO, group)
+        block = Block(SCENARIO, group).file_name
         prompts = self.base / "prompts"
         MovedTexts(self.offline[group], self.offline[group][owners]).write(prompts, block)
         (prompts / f"text-cluster-{block}.npy").write_array(owners)
@@ -89,7 +89,7 @@ class Made:
             clusters=True,
             instances=True,
             max_negatives=10_000,
-            texts={group: Texts(prompts, block_name(SCENARIO, group)) for group in self.ids},
+            texts={group: Texts(prompts, Block(SCENARIO, group).file_name) for group in self.ids},
             rho=RHO,
         )
         return replace(task, **changes)

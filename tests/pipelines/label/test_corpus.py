@@ -23,6 +23,7 @@ from itkm_core.errors import ConfigError
 from itkm_core.storage.place import Place
 from itkm_core.synthetic.write import SyntheticConfig, write_people
 from pipelines import session
+from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
 from pipelines.config import load_config
 from pipelines.ingest.config import IngestConfig, Source
@@ -82,7 +83,7 @@ def test_a_corpus_is_labelled_group_by_group(labelled: Labelled) -> None:
     assert index.labels == config.labels
     for group in (0, 1):
         ids = train_ids(labelled.corpus, "ucc", group)
-        rows = read_features(features, ids, scenario="ucc", group=group)
+        rows = read_features(features, ids, Block("ucc", group))
         expected = pseudo_label(rows, sample_ids=ids, **config.labels.for_scenario("ucc"))
         mine = table["group"].to_numpy() == group
         np.testing.assert_array_equal(table["sample_id"].to_numpy()[mine], ids)

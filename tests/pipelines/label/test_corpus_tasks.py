@@ -19,6 +19,7 @@ from itkm_core.corpus import schema
 from itkm_core.errors import FeatureError
 from itkm_core.neighbors.nearest import nearest
 from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.labels import read_labels
 from pipelines.config import LabelConfig
 from pipelines.label import corpus_tasks as label_corpus_index
@@ -52,7 +53,9 @@ def made(
         for module in (label_steps, label_corpus_index):
             monkeypatch.setattr(module, "cameras_of", lambda corpus, ids: cameras[ids])
         out = base / "label"
-        task = GroupTask("c", "uvi", 0, base / "features", out, None, OPTIONS, True, learns=False)
+        task = GroupTask(
+            "c", Block("uvi", 0), base / "features", out, None, OPTIONS, True, learns=False
+        )
         return task, features
 
     return make

@@ -30,7 +30,7 @@ def test_a_numpy_file_of_any_float(tmp_path: Path, kind: str) -> None:
     found = read_input(saved(tmp_path, ROWS.astype(kind)), None, normalise=False)
     np.testing.assert_array_equal(found.features, ROWS)
     np.testing.assert_array_equal(found.ids, np.arange(6))
-    assert [(s, g) for s, g, _ in found.parts()] == [("", -1)]
+    assert [block for block, _ in found.parts()] == [("", -1)]
 
 
 def test_float32_is_mapped_and_not_copied(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_groups_are_apart_where_they_are_known(tmp_path: Path) -> None:
         tmp_path, sample_id=list(range(6)), feature=ROWS.tolist(), scenario=scenario, group=group
     )
     found = read_input(path, None, normalise=False)
-    parts = {(s, g): part for s, g, part in found.parts()}
+    parts = {block: part for block, part in found.parts()}
     assert {key: part.ids.tolist() for key, part in parts.items()} == {
         ("ucc", 0): [2, 3],
         ("uvi", 0): [0],

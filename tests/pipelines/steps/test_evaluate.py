@@ -9,6 +9,7 @@ import pytest
 from match_problem import SCENARIO, Made
 
 from itkm_core.matching import cluster_accuracy, instance_precision
+from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.matches import read_clusters, read_instances
 from pipelines.steps.evaluate import match_quality
 from pipelines.steps.match import match_scenario
@@ -21,7 +22,7 @@ def made(tmp_path: Path) -> Made:
 
 def test_matches_are_scored_as_direct_calls_score_them(made: Made) -> None:
     match_scenario(made.task())
-    labels = {f"{SCENARIO}/{group}": made.base / f"label-{group}" for group in (0, 1)}
+    labels = {Block(SCENARIO, group): made.base / f"label-{group}" for group in (0, 1)}
     persons = np.random.default_rng(1).integers(-1, 4, 2000)
     scores = match_quality(made.base / "match", SCENARIO, labels, persons)
     clusters, instances = read_clusters(made.base / "match"), read_instances(made.base / "match")

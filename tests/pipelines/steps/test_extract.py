@@ -16,6 +16,7 @@ from itkm_core.errors import CorpusError, FeatureError, ModelError
 from itkm_core.model.image_encoder import UNKNOWN_SCENARIO
 from itkm_core.storage.place import Place
 from itkm_core.synthetic.write import SyntheticConfig, write_people
+from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
 from pipelines.config import load_config
 from pipelines.ingest.config import IngestConfig, Source
@@ -93,7 +94,7 @@ def test_only_the_wanted_splits_are_encoded_and_old_files_are_gone(
         read_features(out, np.arange(corpus.num_images))
     part = index.filter(pa.array(split == "train")).to_pylist()
     mine = [r["sample_id"] for r in part if (r["scenario"], r["group"]) == ("uvi", 1)]
-    assert len(read_features(out, np.array(mine), scenario="uvi", group=1)) == len(mine)
+    assert len(read_features(out, np.array(mine), Block("uvi", 1))) == len(mine)
 
 
 def test_an_encoder_keeps_its_own_scenarios_and_knows_no_others(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from itkm_core.clustering.centroids import cluster_means
 from itkm_core.corpus import schema
 from itkm_core.errors import LabelError
 from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
 from pipelines.artifacts.labels import read_centroids, read_labels
 from pipelines.steps import label
@@ -43,7 +44,7 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GroupTask:
     place.write_table(table)
     monkeypatch.setattr(schema.Corpus, "open", lambda root: None)
     monkeypatch.setattr(label, "train_ids", lambda corpus, scenario, group: np.arange(24))
-    return GroupTask("corpus", "uvi", 0, base / "features", base / "first", None, OPTIONS)
+    return GroupTask("corpus", Block("uvi", 0), base / "features", base / "first", None, OPTIONS)
 
 
 def again(task: GroupTask, **options: float) -> GroupTask:
@@ -86,7 +87,7 @@ AUTO = {**OPTIONS, "eps": "auto", "eps_candidates": [0.3, 0.4, 0.5]}
 
 
 def test_a_chosen_eps_is_written_down_with_its_reason(task: GroupTask) -> None:
-    features = read_features(task.features, np.arange(24), scenario="uvi", group=0)
+    features = read_features(task.features, np.arange(24), Block("uvi", 0))
     _, facts = label_group(replace(task, options=AUTO))
     parameters = (task.out / "parameters.json").read_json()
     assert facts["eps"] == parameters["eps"]
@@ -119,7 +120,7 @@ def test_labels_may_be_of_features_without_their_camera(
 ) -> None:
     cameras = np.tile([0, 1], 12)
     monkeypatch.setattr(label, "cameras_of", lambda corpus, ids: cameras[ids])
-    features = read_features(task.features, np.arange(24), scenario="uvi", group=0)
+    features = read_features(task.features, np.arange(24), Block("uvi", 0))
     label_group(replace(task, without_camera=True))
     found = read_labels(task.out)["label"].to_numpy()
     expected = pseudo_label(without_camera(features, cameras), **OPTIONS).labels

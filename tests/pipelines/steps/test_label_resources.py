@@ -11,6 +11,7 @@ import pytest
 from itkm_core.clustering.footprint import LIBRARIES, estimate_memory
 from itkm_core.errors import FeatureError, LabelError
 from itkm_core.storage.place import Place
+from pipelines.artifacts.blocks import Block
 from pipelines.config import make_config
 from pipelines.steps import label_resources
 from pipelines.steps.label import GroupTask
@@ -46,7 +47,7 @@ def task(tmp_path) -> GroupTask:
     (place / "scenario=uvi" / "part-0.parquet").write_table(
         pa.table({"sample_id": [0], "feature": features})
     )
-    return GroupTask("corpus", "uvi", 1, place, Place.at(tmp_path) / "out", None, OPTIONS)
+    return GroupTask("corpus", Block("uvi", 1), place, Place.at(tmp_path) / "out", None, OPTIONS)
 
 
 def corpus(num_images: int) -> SimpleNamespace:
