@@ -5,6 +5,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -337,6 +338,17 @@ def print_rooms():
     for name, found in (("files", circles(graph)), ("rooms", circles(imported))):
         print(f"circles of {name}: {found or 'none'}")
     print(*climbs(graph), sep="\n")
+
+
+def test_the_picture_of_the_architecture_has_the_floors_as_they_are() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    drawn = [found.split(" · ") for found in re.findall(r'\bF\d+\["([^"]+)"\]', page)]
+    named = {room for floor in FLOORS for room in floor}
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("*/*/__init__.py")}
+    commands = sorted(room for room in folders - named if room.startswith("pipelines/"))
+    floors = [commands if floor == ("pipelines/*",) else floor for floor in FLOORS]
+    expected = [[room.rpartition("/")[2] for room in floor] for floor in floors]
+    assert [sorted(rooms) for rooms in drawn] == [sorted(rooms) for rooms in expected]
 
 
 if __name__ == "__main__":
