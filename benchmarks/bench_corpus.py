@@ -39,7 +39,8 @@ def own_ray(num_cpus: int, object_store_memory: int = 512 * 2**20) -> Iterator[N
 
 def made_corpus(base: Path, people: int, images: int) -> Path:
     """A corpus of `people` a scenario with `images` a person and group (needs a running Ray)."""
-    from itkm_core.synthetic.write import SyntheticConfig, write_people
+    from itkm_core.synthetic.config import SyntheticConfig
+    from itkm_core.synthetic.write import write_people
     from pipelines.ingest.config import IngestConfig, Source
     from pipelines.ingest.make import ingest
 

@@ -60,7 +60,8 @@ def untrained(num: int) -> tuple[np.ndarray, np.ndarray]:
 
     from itkm_core.model.tiny import build_tiny_clip
     from itkm_core.model.tiny_zero_shot import encode, pictures
-    from itkm_core.synthetic.write import SyntheticConfig, iter_samples
+    from itkm_core.synthetic.config import SyntheticConfig
+    from itkm_core.synthetic.sample import iter_samples
 
     config = SyntheticConfig(people_train=-(-num // 48), people_test=0, images=8, seed=7)
     samples = list(iter_samples(config))[:num]

@@ -169,7 +169,8 @@ def prompts_step(world: Path) -> Step:
     import torch
 
     from itkm_core.learning.config import PromptConfig
-    from itkm_core.learning.prompts import PromptLearner, StageTwo
+    from itkm_core.learning.prompt_learner import PromptLearner
+    from itkm_core.learning.prompts import StageTwo
     from itkm_core.model.clip import load_clip
 
     indices, ids = _indices(world)

@@ -83,7 +83,8 @@ def synth(
     height: Annotated[int, Option(min=16, help="Picture height in pixels; twice the width.")] = 64,
 ) -> None:
     """Draw made-up people to try the pipeline on."""
-    from itkm_core.synthetic.write import SyntheticConfig, write_people
+    from itkm_core.synthetic.config import SyntheticConfig
+    from itkm_core.synthetic.write import write_people
     from pipelines.bars import stage_bars
 
     tested = 2 * people // 3 if test_people is None else test_people

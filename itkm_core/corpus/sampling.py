@@ -73,7 +73,7 @@ class GroupIndex:
         if len(clusters) == 0:
             raise LabelError(
                 f"{where}: no cluster to learn from among {len(kept)} images. Label again with a "
-                "larger label.eps or a smaller label.k1"
+                "larger labels.eps or a smaller labels.k1"
             )
         sizes = np.bincount(clusters)
         if (sizes == 0).any():
@@ -182,11 +182,6 @@ def plan_step(
         step=step,
         num_blocks=len(indices),
     )
-
-
-def steps_per_epoch(groups: Sequence[GroupIndex], clusters_per_group: int) -> int:
-    """Steps until every cluster of every group has been visited."""
-    return max(-(-index.num_clusters // clusters_per_group) for index in groups)
 
 
 def _clusters_of_step(index: GroupIndex, num: int, seed: int, round: int, step: int) -> Ints:

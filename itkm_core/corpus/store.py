@@ -77,11 +77,6 @@ class CorpusStore:
             for shard, row in zip(shards.tolist(), rows.tolist(), strict=True)
         ]
 
-    def prepare(self) -> None:
-        """Make and map the copies of all shards now, instead of when they are first needed."""
-        for shard in range(len(self.corpus.shards)):
-            self._shard(shard)
-
     def _shard(self, shard: int) -> _MappedShard:
         mapped = self._mapped.get(shard)
         if mapped is None:

@@ -20,8 +20,6 @@ from itkm_core.learning.matching_terms import ClusterMatchTerm, InstanceMatchTer
 from itkm_core.learning.memory import ClusterMemory
 from itkm_core.learning.terms import Positives, Term
 
-__all__ = ["HeterogeneousConfig", "Positives", "StageThree", "TextTerm"]
-
 
 class TextTerm(Term):
     """L_text: contrast with the text representations of the block's own clusters, which stay still.

@@ -16,9 +16,7 @@ from itkm_core.learning.config import HomogeneousConfig
 from itkm_core.learning.losses import cluster_nce
 from itkm_core.learning.memory import ClusterMemory
 from itkm_core.learning.terms import Term
-from itkm_core.learning.trainer import StepResult, Trainer
-
-__all__ = ["HomogeneousConfig", "HomogeneousTerm", "StageOne", "StepResult"]
+from itkm_core.learning.trainer import Trainer
 
 
 class HomogeneousTerm(Term):

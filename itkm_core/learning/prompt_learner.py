@@ -46,7 +46,7 @@ class PromptLearner:
         if not num_clusters or min(num_clusters) < 1:
             raise LabelError(
                 f"blocks of {list(num_clusters)} clusters: expected at least one block, and at "
-                "least one cluster in each. Label again with a larger label.eps"
+                "least one cluster in each. Label again with a larger labels.eps"
             )
         self.encoder = encoder
         self.template = template

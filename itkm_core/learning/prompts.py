@@ -22,21 +22,8 @@ from itkm_core.learning.config import PromptConfig
 from itkm_core.learning.optimizer import learning_rate
 from itkm_core.learning.precision import forward_in
 from itkm_core.learning.prompt_batch import BatchClusters, prompt_losses
-from itkm_core.learning.prompt_health import prompt_accuracy, scenario_cosine
-from itkm_core.learning.prompt_learner import PromptLearner, offline_text
-from itkm_core.learning.prompt_template import PromptTemplate
+from itkm_core.learning.prompt_learner import PromptLearner
 from itkm_core.learning.row_adam import RowAdam
-
-__all__ = [
-    "PromptConfig",
-    "PromptLearner",
-    "PromptStepResult",
-    "PromptTemplate",
-    "StageTwo",
-    "offline_text",
-    "prompt_accuracy",
-    "scenario_cosine",
-]
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,6 @@ from PIL import Image, ImageDraw
 
 from itkm_core.synthetic.people import Person
 
-VIEWS = ("front", "back", "side")
-
 
 class Surface(IntEnum):
     """What a pixel of the map shows; also the row of the table that gives it light.

@@ -19,23 +19,8 @@ import pyarrow.parquet as pq
 
 from itkm_core.corpus.schema import LISTING_SCHEMA
 from itkm_core.errors import CorpusError, StorageError
-from itkm_core.synthetic.config import SCENARIOS, SyntheticConfig
-from itkm_core.synthetic.sample import Sample, iter_samples, render_sample, sample_keys
-
-__all__ = [
-    "MANIFEST_FILE",
-    "MANIFEST_SCHEMA",
-    "RECORD_FILE",
-    "SCENARIOS",
-    "SYNTHETIC_VERSION",
-    "Sample",
-    "SyntheticConfig",
-    "WrittenPeople",
-    "iter_samples",
-    "render_sample",
-    "sample_keys",
-    "write_people",
-]
+from itkm_core.synthetic.config import SyntheticConfig
+from itkm_core.synthetic.sample import Sample, iter_samples
 
 SYNTHETIC_VERSION = 1
 """Raised whenever the same parameters no longer give the same bytes."""

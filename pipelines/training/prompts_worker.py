@@ -43,7 +43,8 @@ def prompts_loop(loop_config: dict[str, Any]) -> None:
     import ray.train.torch
     import torch
 
-    from itkm_core.learning.prompts import PromptLearner, StageTwo, offline_text
+    from itkm_core.learning.prompt_learner import PromptLearner, offline_text
+    from itkm_core.learning.prompts import StageTwo
     from itkm_core.model.clip import load_clip
 
     task: PromptsTask = loop_config["task"]
@@ -123,7 +124,7 @@ def write_texts(
     before, texts: T of each block before the first step and after the last. A cosine is None where
     there is one scenario.
     """
-    from itkm_core.learning.prompts import prompt_accuracy, scenario_cosine
+    from itkm_core.learning.prompt_health import prompt_accuracy, scenario_cosine
     from itkm_core.learning.text_update import text_cluster
 
     right = counted = 0.0

@@ -65,14 +65,14 @@ def test_only_the_shards_that_are_asked_for_are_copied(write_corpus, tmp_path: P
     store = CorpusStore(corpus, tmp_path)
     store.images([0])
     assert [p.name for p in (tmp_path / corpus.digest).glob("*.arrow")] == ["part-00000.arrow"]
-    store.prepare()
+    store.images(range(len(store)))
     copies = sorted((tmp_path / corpus.digest).glob("*.arrow"))
     assert len(copies) == len(corpus.shards)
 
 
 def test_a_copy_is_made_once(write_corpus, tmp_path: Path) -> None:
     corpus, images = write_corpus()
-    CorpusStore(corpus, tmp_path).prepare()
+    CorpusStore(corpus, tmp_path).images(range(23))
     for path in corpus.shard_paths():
         Path(path).unlink()
     store = CorpusStore(corpus, tmp_path)
@@ -81,7 +81,7 @@ def test_a_copy_is_made_once(write_corpus, tmp_path: Path) -> None:
 
 def test_half_written_copies_are_not_used(write_corpus, tmp_path: Path) -> None:
     corpus, images = write_corpus()
-    CorpusStore(corpus, tmp_path).prepare()
+    CorpusStore(corpus, tmp_path).images(range(23))
     copy = tmp_path / corpus.digest / "part-00001.arrow"
     whole = copy.read_bytes()
     for damaged in (b"", whole[:10], whole[: len(whole) // 2], whole[:-1]):
@@ -138,7 +138,7 @@ def test_many_builders_at_once(write_corpus, tmp_path: Path) -> None:
 def test_a_store_can_be_sent_to_another_process(write_corpus, tmp_path: Path) -> None:
     corpus, images = write_corpus()
     store = CorpusStore(corpus, tmp_path)
-    store.prepare()
+    store.images(range(23))
     sent = pickle.loads(pickle.dumps(store))
     assert bytes(sent.images([9])[0]) == images[9]
 

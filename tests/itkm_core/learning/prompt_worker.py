@@ -19,7 +19,8 @@ from itkm_core.corpus.sampling import BatchPlan, GroupIndex, GroupLabels, plan_s
 from itkm_core.errors import TrainingError
 from itkm_core.learning.config import PromptConfig
 from itkm_core.learning.distributed import rank_and_world
-from itkm_core.learning.prompts import PromptLearner, StageTwo, offline_text
+from itkm_core.learning.prompt_learner import PromptLearner, offline_text
+from itkm_core.learning.prompts import StageTwo
 from itkm_core.model.clip import LoadedClip
 
 NUM_STEPS = 20

@@ -15,7 +15,8 @@ from torch import Tensor
 from itkm_core.corpus.sampling import BatchPlan
 from itkm_core.errors import TrainingError
 from itkm_core.learning import matching_terms
-from itkm_core.learning.heterogeneous import HeterogeneousConfig, StageThree
+from itkm_core.learning.config import HeterogeneousConfig
+from itkm_core.learning.heterogeneous import StageThree
 from itkm_core.learning.instance_bank import InstanceBank
 from itkm_core.learning.trainer import Trainer
 

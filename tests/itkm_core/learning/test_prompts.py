@@ -14,7 +14,9 @@ from torch import Tensor
 
 from itkm_core.corpus.sampling import BatchPlan
 from itkm_core.errors import TrainingError
-from itkm_core.learning.prompts import StageTwo, offline_text, prompt_accuracy, scenario_cosine
+from itkm_core.learning.prompt_health import prompt_accuracy, scenario_cosine
+from itkm_core.learning.prompt_learner import offline_text
+from itkm_core.learning.prompts import StageTwo
 
 
 def load_problem() -> Any:

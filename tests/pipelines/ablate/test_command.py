@@ -12,7 +12,8 @@ from rich.console import Console
 
 from itkm_core.errors import ConfigError, CorpusError, LabelError, StorageError, TrainingError
 from itkm_core.storage.place import Place
-from itkm_core.synthetic.write import SyntheticConfig, write_people
+from itkm_core.synthetic.config import SyntheticConfig
+from itkm_core.synthetic.write import write_people
 from pipelines.ablate.command import Study, open_study, parse_seeds, report, run_study
 from pipelines.cli import main
 from pipelines.config import RunConfig

@@ -21,7 +21,8 @@ from itkm_core.clustering.arrivals.label import label_arrivals
 from itkm_core.corpus.schema import Corpus, train_ids
 from itkm_core.errors import ConfigError
 from itkm_core.storage.place import Place
-from itkm_core.synthetic.write import SyntheticConfig, write_people
+from itkm_core.synthetic.config import SyntheticConfig
+from itkm_core.synthetic.write import write_people
 from pipelines import session
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features

@@ -15,7 +15,8 @@ from itkm_core.corpus.transforms import to_tensor
 from itkm_core.errors import CorpusError, FeatureError, ModelError
 from itkm_core.model.image_encoder import UNKNOWN_SCENARIO
 from itkm_core.storage.place import Place
-from itkm_core.synthetic.write import SyntheticConfig, write_people
+from itkm_core.synthetic.config import SyntheticConfig
+from itkm_core.synthetic.write import write_people
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
 from pipelines.config import load_config
