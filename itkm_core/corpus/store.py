@@ -7,9 +7,7 @@ a picture is then a slice of the map, and the node's workers share the kernel's 
 
 from __future__ import annotations
 
-import contextlib
 import os
-import uuid
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -20,6 +18,7 @@ import pyarrow.parquet as pq
 
 from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import CorpusError, StorageError
+from itkm_core.storage.atomic import replacing
 from itkm_core.storage.locks import exclusive
 from itkm_core.storage.object_store import patiently
 from itkm_core.storage.paths import resolve
@@ -105,18 +104,13 @@ class CorpusStore:
         return mapped
 
     def _copy(self, shard: int, path: str) -> None:
-        partial = f"{path}.{uuid.uuid4().hex}.partial"
-        try:
-            with (
-                pa.OSFile(partial, "wb") as sink,
-                pa.ipc.new_file(sink, _CACHE_SCHEMA) as writer,
-            ):
-                for table in self._read(shard):
-                    writer.write_table(table)
-            os.replace(partial, path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(partial)
+        with (
+            replacing(path) as partial,
+            pa.OSFile(partial, "wb") as sink,
+            pa.ipc.new_file(sink, _CACHE_SCHEMA) as writer,
+        ):
+            for table in self._read(shard):
+                writer.write_table(table)
 
     def _read(self, shard: int) -> Iterator[pa.Table]:
         """The row groups of a shard, counted."""

@@ -23,6 +23,7 @@ from itkm_core.errors import TrainingError
 from itkm_core.model.tiny import TINY_NAME, build_tiny_clip
 from itkm_core.model.tiny_text import CompactText, WordLoss, clip_loss
 from itkm_core.model.tiny_zero_shot import encode, normalise, pictures, zero_shot
+from itkm_core.storage.paths import write_bytes
 from itkm_core.synthetic.config import SyntheticConfig
 from itkm_core.synthetic.sample import iter_samples
 
@@ -168,11 +169,8 @@ def save(clip: Any, out: Path) -> None:
     """Write the weights as float16 safetensors, whole or not at all."""
     from safetensors.torch import save as to_bytes
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     state = {name: value.detach().half().contiguous() for name, value in clip.state_dict().items()}
-    temporary = out.with_suffix(".partial")
-    temporary.write_bytes(to_bytes(state, metadata={"model": TINY_NAME}))
-    temporary.replace(out)
+    write_bytes(out, to_bytes(state, metadata={"model": TINY_NAME}))
 
 
 def main(arguments: list[str] | None = None) -> None:

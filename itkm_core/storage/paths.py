@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import uuid
 from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import fs
 
 from itkm_core.errors import StorageError
+from itkm_core.storage.atomic import replacing
 from itkm_core.storage.object_store import connect, patiently
 
 _BUCKETS = ("s3", "gs", "gcs")  # whose paths are bucket/key
@@ -120,10 +120,13 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     return patiently(read)
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write one file, all or nothing: a local one through a temporary name beside it.
+def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
+    """Write one file, whole or not at all; a local folder is made where there is none.
 
-    The folder is made when it is not there. An object store shows an object when it is complete.
+    An object store shows an object only once it is complete.
+
+    Raises:
+        OSError, pyarrow.ArrowException: it cannot be written.
     """
     filesystem, inner = resolve(path)
     if not isinstance(filesystem, fs.LocalFileSystem):
@@ -131,15 +134,8 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
             stream.write(data)
         return
     os.makedirs(os.path.dirname(inner), exist_ok=True)
-    # Not the process id: on a shared folder another node may have a process of that number.
-    partial = f"{inner}.{uuid.uuid4().hex}.partial"
-    try:
-        with open(partial, "wb") as stream:
-            stream.write(data)
-        os.replace(partial, inner)
-    finally:
-        if os.path.exists(partial):
-            os.unlink(partial)
+    with replacing(inner) as partial, open(partial, "wb") as file:
+        file.write(data)
 
 
 def exists(path: str | os.PathLike[str]) -> bool:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,16 @@ import pyarrow.parquet as pq
 
 from itkm_core.errors import StorageError
 from itkm_core.storage.object_store import patiently
-from itkm_core.storage.paths import is_local, join, parent, read_bytes, refuse_secrets, resolve
+from itkm_core.storage.paths import (
+    exists,
+    is_local,
+    join,
+    parent,
+    read_bytes,
+    refuse_secrets,
+    resolve,
+    write_bytes,
+)
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,7 @@ class Place:
         return resolve(self.uri)
 
     def exists(self) -> bool:
-        fs, path = self.resolve()
-        return bool(fs.get_file_info(path).type != pafs.FileType.NotFound)
+        return exists(self.uri)
 
     def is_empty(self) -> bool:
         """Whether nothing is here: no such folder, or a folder without an entry."""
@@ -115,24 +121,13 @@ class Place:
             raise StorageError(f"cannot read {self.uri}: {error}") from error
 
     def write_bytes(self, data: bytes | memoryview) -> None:
-        """Write whole or not at all: a temporary name, then a rename (an object store's put is whole)."""
-        fs, path = self.resolve()
+        """Write this file, whole or not at all; see `paths.write_bytes`.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
         with self._writing():
-            if not self.is_local:
-                with fs.open_output_stream(path) as stream:
-                    stream.write(data)
-                return
-            # Not the process id: on a shared folder another node may have a process of that number.
-            temporary = f"{path}.tmp-{uuid.uuid4().hex}"
-            fs.create_dir(os.path.dirname(path), recursive=True)
-            try:
-                with fs.open_output_stream(temporary) as stream:
-                    stream.write(data)
-                os.replace(temporary, path)
-            except BaseException:
-                # Half a file on a full disk is room that the next try needs.
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            write_bytes(self.uri, data)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

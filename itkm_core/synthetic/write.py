@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from itkm_core.corpus.schema import LISTING_SCHEMA
 from itkm_core.errors import CorpusError, StorageError
+from itkm_core.storage.paths import write_bytes
 from itkm_core.synthetic.config import SyntheticConfig
 from itkm_core.synthetic.sample import Sample, iter_samples
 
@@ -63,7 +64,7 @@ def write_people(
         CorpusError: the folder holds a corpus of other parameters, or anything else.
         StorageError: the folder cannot be written.
     """
-    root = Path(out_dir)
+    root = Path(out_dir).expanduser()
     record = {"version": SYNTHETIC_VERSION, "parameters": config.model_dump(mode="json")}
     total = len(config.scenarios) * config.people * 2 * config.images
     try:
@@ -71,21 +72,17 @@ def write_people(
             if progress:
                 progress(total, total)
             return WrittenPeople(root, root / MANIFEST_FILE, total, reused=True)
-        root.mkdir(parents=True, exist_ok=True)
-        _replace(root / UNFINISHED_FILE, json.dumps(record, indent=2).encode())
+        write_bytes(root / UNFINISHED_FILE, json.dumps(record, indent=2).encode())
         rows = []
         for done, sample in enumerate(iter_samples(config), start=1):
-            path = root / sample.uri
-            if sample.view == 0 or not path.parent.is_dir():
-                path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, sample.encoded())
+            write_bytes(root / sample.uri, sample.encoded())
             rows.append(_row(sample))
             if progress and (done % 50 == 0 or done == total):
                 progress(done, total)
         rows.sort(key=lambda row: row["uri"])
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA), sink)
-        _replace(root / MANIFEST_FILE, sink.getvalue().to_pybytes())
+        write_bytes(root / MANIFEST_FILE, sink.getvalue().to_pybytes())
         os.replace(root / UNFINISHED_FILE, root / RECORD_FILE)
     except OSError as error:
         raise StorageError(
@@ -143,10 +140,3 @@ def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
 
 def _row(sample: Sample) -> dict[str, Any]:
     return {name: getattr(sample, name) for name in MANIFEST_SCHEMA.names}
-
-
-def _replace(path: Path, data: bytes) -> None:
-    # Written whole or not at all, also when two processes draw the same folder at once.
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)

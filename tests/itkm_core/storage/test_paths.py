@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from pyarrow import fs
 
 from itkm_core.errors import StorageError
+from itkm_core.storage.atomic import replacing
 from itkm_core.storage.object_store import REQUEST_SECONDS
 from itkm_core.storage.paths import (
     exists,
@@ -57,6 +59,30 @@ def test_bytes_are_written_whole_and_read_back(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["file.gz"]
     with pytest.raises(FileNotFoundError):
         read_bytes(tmp_path / "none")
+
+
+def test_many_writers_of_one_file_never_share_a_temporary_name(tmp_path: Path) -> None:
+    """Same process, and so the same process id, in many threads."""
+    contents = [bytes([number]) * 100_000 for number in range(40)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda data: write_bytes(tmp_path / "file", data), contents))
+    assert read_bytes(tmp_path / "file") in contents
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def fail_while_writing(path: Path, error: type[BaseException]) -> None:
+    with replacing(path) as partial:
+        Path(partial).write_bytes(b"half")
+        raise error
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, error) -> None:
+    (tmp_path / "file").write_bytes(b"before")
+    with pytest.raises(error):
+        fail_while_writing(tmp_path / "file", error)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    assert read_bytes(tmp_path / "file") == b"before"
 
 
 @pytest.mark.parametrize(
