@@ -1,4 +1,4 @@
-"""The same question to every node of a cluster at once, and no longer than a given time."""
+"""Asks every node of a cluster the same question at once, with a time limit."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from pipelines.doctor import disks as doctor_disks
-from pipelines.doctor import probe as doctor_probe
+from pipelines.doctor import disks, probe
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the cluster. name: its address, with a part of its id where several nodes have that address."""
+    """A node of the cluster. name: its address, followed by part of its id if several nodes share the address."""
 
     id: str
     name: str
@@ -26,7 +25,7 @@ class Node:
 
     @property
     def takes_tasks(self) -> bool:
-        """A head that only keeps the cluster together has no CPU to give."""
+        """Whether it has CPUs for tasks; a head node that only manages the cluster has none."""
         return self.resources.get("CPU", 0) >= 1
 
     @property
@@ -35,7 +34,7 @@ class Node:
 
 
 def cluster_nodes() -> list[Node]:
-    """The nodes that are alive, by name."""
+    """The nodes that are alive, sorted by name."""
     alive = [each for each in ray.nodes() if each["Alive"]]
     shared = Counter(each["NodeManagerAddress"] for each in alive)
     nodes = []
@@ -48,7 +47,7 @@ def cluster_nodes() -> list[Node]:
 
 @dataclass(frozen=True)
 class Answers:
-    """of: what each node answered, by its id. silent: why a node did not, by its id."""
+    """of: each node's answer, by node id. silent: why a node gave none, by node id."""
 
     of: Mapping[str, Any]
     silent: Mapping[str, str]
@@ -60,7 +59,7 @@ def ask(
     arguments: Callable[[Node], tuple],
     seconds: float,
 ) -> Answers:
-    """`question(*arguments(node))` on every node. A node that does not answer within `seconds` is given up."""
+    """`question(*arguments(node))` on every node, which has `seconds` to answer."""
     waiting = {}
     with sent_whole():
         for node in nodes:
@@ -89,8 +88,8 @@ def ask(
 
 @contextmanager
 def sent_whole() -> Iterator[None]:
-    """What asks a node travels as code, not by name: a node may have another itkm, or none."""
-    modules = [sys.modules[each.__name__] for each in (doctor_probe, doctor_disks)]
+    """Send the functions that ask a node as code, not by name: a node may have another version of itkm, or none."""
+    modules = [sys.modules[each.__name__] for each in (probe, disks)]
     for module in modules:
         ray.cloudpickle.register_pickle_by_value(module)
     try:

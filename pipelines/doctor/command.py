@@ -1,4 +1,4 @@
-"""`itkm doctor`: what would end a long run after hours, looked for in a minute, on all nodes at once."""
+"""`itkm doctor`: looks, in a minute and on all nodes at once, for what would end a long run after hours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import ray
 from pyarrow import fs as pafs
 from rich.console import Console
-from rich.markup import escape
 
 from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import ItkmError
@@ -34,32 +33,30 @@ from pipelines.doctor.judge_machines import (
 )
 from pipelines.doctor.probe import look, versions
 from pipelines.doctor.storage import examine_storage
+from pipelines.doctor.tables import report
 from pipelines.run.command import rounds_of
-from pipelines.secrets import without_secrets
 from pipelines.steps.label_resources import task_memory
 
 HERE = "this command"
 GPU_SHARE = 0.8
-"""Of a node's time that its GPUs may take, so that the rest of its answer still arrives."""
-
-_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+"""Share of a node's time that its GPUs may take, so that the rest of its answer still arrives."""
 
 
 @dataclass(frozen=True)
 class DoctorRequest:
-    """What is examined: a configuration, and where its corpus and its run are, as far as they were given."""
+    """What to examine: a configuration and, if given, the corpus and the output folder of its run."""
 
     config: RunConfig
     corpus: str | None
     out: str | None
-    seconds: float  # that a node has for one answer
+    seconds: float  # a node's time for one answer
 
 
 def examine(request: DoctorRequest, nodes: Sequence[Node]) -> Iterator[Line]:
-    """The lines of `itkm doctor`, each as soon as it is known, on a Ray that is connected.
+    """The lines of `itkm doctor`, each as soon as it is known. Ray must be connected.
 
     Raises:
-        ItkmError: the configuration does not go with the corpus.
+        ItkmError: the configuration does not fit the corpus.
     """
     corpus, refused = _open(request)
     wanted, unknown = _wanted(request.config.model)
@@ -100,7 +97,7 @@ def examine(request: DoctorRequest, nodes: Sequence[Node]) -> Iterator[Line]:
         yield Line("fail", "model", unknown)
     counted = {node.name: node.gpus for node in nodes}
     gpus = judge_gpus(counted, facts, cuml_needed=request.config.labels.dbscan == "cuml")
-    # Training is where the pictures are read in any order, from a copy on the node's own disk.
+    # Training reads pictures in random order, from a copy on the node's own disk.
     training = [
         node.name for node in working if node.name in facts and (node.gpus or not total.get("GPU"))
     ]
@@ -114,47 +111,32 @@ def examine(request: DoctorRequest, nodes: Sequence[Node]) -> Iterator[Line]:
         yield _judge_labelling(request.config, corpus, working)
 
 
-def report(lines: Iterator[Line], console: Console) -> bool:
-    """Print the lines, and the sum. Returns whether one of them is a fail."""
-    count = {verdict: 0 for verdict in _COLOURS}
-    for line in lines:
-        count[line.verdict] += 1
-        advice = f": {line.advice}" if line.advice else ""
-        colour = _COLOURS[line.verdict]
-        text = escape(without_secrets(f"{line.check:<10} {line.seen}{advice}"))
-        console.print(f"[{colour}]{line.verdict:<4}[/] {text}", highlight=False, soft_wrap=True)
-    console.print(
-        ", ".join(f"{number} {verdict}" for verdict, number in count.items()), highlight=False
-    )
-    return count["fail"] > 0
-
-
 def doctor(request: DoctorRequest, console: Console) -> bool:
-    """Examine and report. Returns whether something would end the run."""
+    """Examine and report. Returns whether a check failed."""
     for name, given in (("--corpus", request.corpus), ("--out", request.out)):
         if given is None:
             console.print(
-                f"{name} is not given, and what hangs on it is not checked", highlight=False
+                f"{name} is not given: the checks that need it are skipped", highlight=False
             )
     return report(examine(request, cluster_nodes()), console)
 
 
 def _open(request: DoctorRequest) -> tuple[Corpus | None, str]:
-    """The corpus with the scenarios of the configuration, or why there is none."""
+    """The corpus, narrowed to the scenarios of the configuration, or why it cannot be opened."""
     if request.corpus is None:
         return None, ""
     try:
         corpus = Corpus.open(request.corpus)
     except ItkmError as error:
         return None, str(error)
-    rounds_of(request.config, corpus)  # refuses what cannot be run
+    rounds_of(request.config, corpus)  # raises for what cannot be run
     return narrow(corpus, request.config.only), ""
 
 
 def _for_node(
     asked: Mapping[str, Any], node: Node, number: int, corpus: Corpus | None
 ) -> dict[str, Any]:
-    """The question to one node: weights where pictures are encoded, and a shard that is not everybody's."""
+    """The question to one node: the weights if it is to encode pictures, and a shard that differs between nodes."""
     own = {**asked, "gpus": node.gpus}
     if not node.takes_tasks:
         own["model"] = None
@@ -164,7 +146,7 @@ def _for_node(
 
 
 def _wanted(model: ModelConfig) -> tuple[dict[str, Any] | None, str]:
-    """What a node has to look for, or why no node could find it. Neither where the weights' server is no hub."""
+    """The weights a node has to look for, or why no node could find them; neither if they are not on a hub."""
     from itkm_core.model.pretrained import file_weights, hub_files, weights_kind
     from itkm_core.model.tiny import TINY_MEAN, TINY_NAME, TINY_STD
 
@@ -176,8 +158,8 @@ def _wanted(model: ModelConfig) -> tuple[dict[str, Any] | None, str]:
         kind = weights_kind(model.name, model.pretrained)
         if model.pretrained is not None and kind == "file":
             path = Path(model.pretrained).expanduser()
-            if path.is_file():  # it need not be on the machine of the command
-                file_weights(path, TINY_MEAN, TINY_STD)  # refuses what no node could read
+            if path.is_file():  # this command's machine need not have it
+                file_weights(path, TINY_MEAN, TINY_STD)  # raises for what no node could read
         if model.pretrained is None or kind != "tag":
             return {"kind": kind, "path": model.pretrained}, ""
         found = hub_files(model.name, model.pretrained)
@@ -225,7 +207,7 @@ def _judge_labelling(config: RunConfig, corpus: Corpus, nodes: Sequence[Node]) -
 
 
 def _dimension(name: str) -> int:
-    """D of the features of a model that is not built."""
+    """D of a model's features, without building it."""
     from itkm_core.model.tiny import TINY_CONFIG, TINY_NAME
 
     if name == TINY_NAME:

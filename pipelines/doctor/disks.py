@@ -1,8 +1,8 @@
-"""The room a node has for spilled objects and for its copy of the corpus. Sent whole, as `probe.py` is.
+"""Disk space of a node for spilled objects and for its copy of the corpus. Sent as code, like `probe.py`.
 
-On Kubernetes both lie in volumes with a limit (`emptyDir.sizeLimit`) that no file system shows: statvfs tells of
-the machine's whole disk, and the kubelet evicts the pod whose files in a volume take more than the limit. A pod
-cannot ask for it, so its environment says it.
+On Kubernetes both are in volumes with a limit (`emptyDir.sizeLimit`) that no file system shows: statvfs reports the
+machine's whole disk, and the kubelet evicts a pod whose files in a volume exceed the limit. A pod cannot query the
+limit, so it is passed in an environment variable.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 CACHE_LIMIT = "ITKM_CACHE_LIMIT"
-"""Variable: the limit of the volume that ITKM_CACHE is in."""
+"""Environment variable: the limit of the volume that holds ITKM_CACHE."""
 
 TMP_LIMIT = "ITKM_TMP_LIMIT"
-"""Variable: the limit of the volume that Ray's folder is in, where objects are spilled."""
+"""Environment variable: the limit of the volume that holds Ray's folder, to which objects are spilled."""
 
 UNITS = {"": 1}
 UNITS |= {unit: 1000**power for power, unit in enumerate("kMGTPE", 1)}
@@ -27,12 +27,12 @@ UNITS |= {f"{unit}i": 1024**power for power, unit in enumerate("KMGTPE", 1)}
 
 
 def spill(folder: str) -> dict[str, Any]:
-    """`disk` of Ray's folder for objects that do not fit the object store. Empty where that is not known."""
+    """`disk` of Ray's folder for objects that do not fit the object store. Empty if the folder is unknown."""
     return disk(folder, TMP_LIMIT) if folder else {}
 
 
 def cache(corpus: Mapping[str, Any] | None) -> dict[str, Any]:
-    """`disk` of the cache, and the bytes of `corpus` (its "digest") that it has, as "have"."""
+    """`disk` of the cache, and as "have" the bytes that it holds of the corpus with the digest `corpus["digest"]`."""
     from itkm_core.corpus.store import default_cache_dir
 
     folder = os.path.abspath(default_cache_dir())
@@ -44,12 +44,12 @@ def cache(corpus: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def disk(path: str, variable: str) -> dict[str, Any]:
-    """Bytes free and in all of the disk that `path` is on, or will be, and whether it can be written.
+    """Free and total bytes of the disk that holds `path`, or will, and whether it is writable.
 
-    Where the environment has `variable`, also that "limit" and what is "taken" of it, in bytes.
+    If the environment variable `variable` is set, also that "limit" and how much of it is "taken", in bytes.
 
     Raises:
-        ValueError: the variable is no quantity.
+        ValueError: the variable is not a quantity.
     """
     there = Path(path).resolve()
     while not there.exists():
@@ -61,7 +61,7 @@ def disk(path: str, variable: str) -> dict[str, Any]:
     if text is None:
         return found
     limit = quantity(variable, text)
-    if limit == 0:  # which the kubelet, too, takes for none
+    if limit == 0:  # no limit, as for the kubelet
         return found
     return {**found, "limit": limit, "taken": taken(volume(Path(path).resolve()))}
 
@@ -69,31 +69,31 @@ def disk(path: str, variable: str) -> dict[str, Any]:
 def quantity(variable: str, text: str) -> int:
     """Bytes of a Kubernetes quantity such as 100Gi, 50G, 1.5Ti, 2e9 or 512.
 
-    Thousandths and less (`100m`), which Kubernetes has for CPUs, are refused: of bytes they are a slip for `M`.
+    The suffix `m` (thousandths), which Kubernetes has for CPUs, is refused: for bytes it is a typo for `M`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a quantity.
     """
     units = "|".join(UNITS)
     found = re.fullmatch(rf"(\d+\.?\d*|\.\d+)({units}|[eE][+-]?\d{{1,2}})", text, re.ASCII)
     if found is None:
         raise ValueError(
-            f"{variable} is {text!r}; expected the sizeLimit of its volume, such as 100Gi, 50G, 512Mi or bytes"
+            f"{variable} is {text!r}; expected the sizeLimit of its volume, such as 100Gi, 50G, 512Mi, or bytes"
         )
     number, unit = found.groups()
     return int(Decimal(number) * UNITS[unit] if unit in UNITS else Decimal(number + unit))
 
 
 def volume(folder: Path) -> Path:
-    """The mount that `folder` is in, whose files all count; `folder` where that is the whole system."""
+    """The mount that holds `folder`, all of whose files count; `folder` itself if that is the root file system."""
     mounts = [each for each in (folder, *folder.parents) if os.path.ismount(each)]
     return mounts[0] if mounts and mounts[0] != Path(mounts[0].anchor) else folder
 
 
 def taken(folder: Path) -> int:
-    """Bytes on disk of all in `folder`, of this disk only, a file of several names once: as the kubelet counts.
+    """Bytes on disk of everything in `folder`, counted as the kubelet does: this disk only, hard links once.
 
-    0 where there is no such folder; without what cannot be read.
+    0 if there is no such folder; what cannot be read is left out.
     """
     if not folder.is_dir():
         return 0
@@ -104,7 +104,7 @@ def taken(folder: Path) -> int:
         for name in (*folders, *files):
             try:
                 entry = os.lstat(os.path.join(parent, name))
-            except OSError:  # gone meanwhile: others write here
+            except OSError:  # deleted in the meantime: other processes write here
                 continue
             if entry.st_dev != first.st_dev:
                 other.add(name)

@@ -1,4 +1,4 @@
-"""`python -m pipelines.doctor.gpus`: the GPUs of this machine as torch, faiss and cuML see them, as a line of JSON."""
+"""`python -m pipelines.doctor.gpus`: the GPUs that torch, faiss and cuML see on this machine, as a line of JSON."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 def torch_gpus() -> dict[str, Any]:
-    """The devices' names and bytes, each after it has added two numbers."""
+    """Name and memory of each device, which has to compute something first."""
     import torch
 
-    torch.cuda.init()  # says why where there is none
+    torch.cuda.init()  # raises with the reason if there is no GPU
     devices = []
     for index in range(torch.cuda.device_count()):
         assert torch.ones(2, device=f"cuda:{index}").sum().item() == 2
@@ -23,14 +23,14 @@ def torch_gpus() -> dict[str, Any]:
 
 
 def faiss_gpus() -> dict[str, Any]:
-    """How many faiss sees: 0 of faiss-cpu."""
+    """The number of GPUs that faiss sees, 0 for faiss-cpu."""
     import faiss
 
     return {"version": faiss.__version__, "count": int(faiss.get_num_gpus())}
 
 
 def cuml_gpus() -> dict[str, Any]:
-    """Its version, after it has clustered three points on the device."""
+    """The version of cuML, which has to cluster three points on the device first."""
     import cuml
     import numpy as np
 
@@ -41,7 +41,7 @@ def cuml_gpus() -> dict[str, Any]:
 
 
 def asked(library: str, question: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
-    """The answer, what went wrong, or None where the library is not installed."""
+    """The answer, or what went wrong, or None if the library is not installed."""
     if find_spec(library) is None:
         return None
     try:

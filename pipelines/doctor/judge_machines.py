@@ -1,4 +1,4 @@
-"""Verdicts of `itkm doctor` on each machine for itself: GPUs, disks, shared memory, and room for labelling."""
+"""Verdicts of `itkm doctor` on each machine: GPUs, disks, shared memory, and memory for labelling."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from itkm_core.clustering.footprint import gigabytes
 from pipelines.doctor.judge_cluster import Facts, Line, could_not, errors_of, spread
 
 SPILL_LIMIT = 0.95
-"""Share of a disk in use above which Ray writes no more objects to it (its local_fs_capacity_threshold)."""
+"""Share of a disk in use above which Ray spills no more objects to it (its local_fs_capacity_threshold)."""
 
 
 def judge_gpus(counted: Mapping[str, float], facts: Facts, *, cuml_needed: bool) -> Line | None:
-    """counted: GPUs that Ray gives out, by node. facts: of nodes that were asked. None where nobody has a GPU."""
+    """counted: Ray's GPUs, by node. facts: those of the nodes asked. None if no node has a GPU."""
     asked = {name: each["gpus"] for name, each in facts.items() if "gpus" in each}
     if not asked:
         return None
@@ -40,7 +40,7 @@ def judge_gpus(counted: Mapping[str, float], facts: Facts, *, cuml_needed: bool)
             names[name] = f"{len(devices)} x {kinds} (faiss {_faiss(gpus)}, cuML {_state(cuml)})"
     if errors or fails:
         advice = (
-            "install a driver and a PyTorch that fit each other, and cuML where it is asked for (the extra `gpu`), or "
+            "install a driver and a PyTorch that fit each other, and cuML (the extra `gpu`) if it is asked for, or "
             "start Ray there with --num-gpus=0"
         )
         return could_not("gpus", {**errors, **fails}, advice)
@@ -49,7 +49,7 @@ def judge_gpus(counted: Mapping[str, float], facts: Facts, *, cuml_needed: bool)
             "warn",
             "gpus",
             spread(notes),
-            "GPUs that Ray does not count stay idle: start it with --num-gpus",
+            "GPUs that Ray does not count stay idle: start Ray with --num-gpus",
         )
     return Line("ok", "gpus", spread(names) or "none") if names else None
 
@@ -68,10 +68,10 @@ def _faiss(gpus: Mapping[str, Any]) -> str:
 
 
 def judge_disks(facts: Facts, training: Sequence[str], corpus_bytes: int) -> Line:
-    """training: nodes that keep a copy of the corpus, which takes `corpus_bytes`, in their cache."""
+    """training: the nodes that keep a copy of the corpus, of `corpus_bytes`, in their cache."""
     errors = _together(errors_of(facts, "spill"), errors_of(facts, "cache"))
     if errors:
-        advice = "point ITKM_CACHE and Ray's --temp-dir at folders that can be read, and say limits as volumes do"
+        advice = "point ITKM_CACHE and Ray's --temp-dir at readable folders, and write limits as Kubernetes quantities"
         return could_not("disk", errors, advice)
     spills = {name: each["spill"] for name, each in facts.items() if each["spill"]}
     caches = {name: facts[name]["cache"] for name in training}
@@ -91,17 +91,17 @@ def judge_disks(facts: Facts, training: Sequence[str], corpus_bytes: int) -> Lin
             small[name] = f"{_left(cache)}, the corpus takes {gigabytes(needed)}"
     if full or small:
         advice = (
-            "make room, point Ray's --temp-dir (spilled objects) or ITKM_CACHE (the corpus) at another disk, or raise "
-            "the volume's limit"
+            "free some space, point Ray's --temp-dir (spilled objects) or ITKM_CACHE (the corpus) at another disk, or "
+            "raise the volume's limit"
         )
         return could_not("disk", _together(full, small), advice)
     if tight:
         advice = (
-            "objects that do not fit the object store are written there: make room, use another --temp-dir, or raise "
-            "the volume's limit, above which the pod is evicted"
+            "objects that do not fit the object store are written there: free some space, use another --temp-dir, or "
+            "raise the volume's limit, above which the pod is evicted"
         )
         return Line("warn", "disk", f"less than one object store: {spread(tight)}", advice)
-    parts = ["spilling not seen"]
+    parts = ["spilling folder unknown"]
     if spills:
         parts = [f"at least {gigabytes(min(map(_room, spills.values())))} free for spilled objects"]
     if caches:
@@ -111,7 +111,7 @@ def judge_disks(facts: Facts, training: Sequence[str], corpus_bytes: int) -> Lin
 
 
 def _room(disk: Mapping[str, Any]) -> int:
-    """Bytes that can still be written: of the disk, and of the volume's limit where it has one."""
+    """Bytes that can still be written, given the disk and the volume's limit, if any."""
     free: int = disk["free"]
     return min(free, max(0, disk["limit"] - disk["taken"])) if "limit" in disk else free
 
@@ -126,23 +126,23 @@ def _left(disk: Mapping[str, Any]) -> str:
 
 
 def _full(spill: Mapping[str, Any]) -> str:
-    """What is full, or nothing. Ray heeds the disk only; a limit taken as far has no room to spill either. [ours]"""
+    """What is full, or "". Ray looks at the disk only; a volume that close to its limit cannot take spills. [ours]"""
     if spill["total"] and (used := 1 - spill["free"] / spill["total"]) >= SPILL_LIMIT:
         return f"{spill['path']} is {used:.0%} full"
     if "limit" in spill and spill["taken"] >= SPILL_LIMIT * spill["limit"]:
         used_bytes, limit = gigabytes(spill["taken"]), gigabytes(spill["limit"])
-        return f"{used_bytes} of the volume's {limit} are taken at {spill['path']}"
+        return f"{used_bytes} of the volume's {limit} are in use at {spill['path']}"
     return ""
 
 
 def _together(*said: Mapping[str, str]) -> dict[str, str]:
-    """All that is said of each node."""
+    """Everything said about each node."""
     names = dict.fromkeys(name for each in said for name in each)
     return {name: "; ".join(each[name] for each in said if name in each) for name in names}
 
 
 def judge_shared_memory(facts: Facts) -> Line | None:
-    """None where no node has a /dev/shm, as on macOS."""
+    """None if no node has a /dev/shm, as on macOS."""
     errors = errors_of(facts, "store")
     if errors:
         return could_not("/dev/shm", errors, "look at the node")
@@ -156,8 +156,8 @@ def judge_shared_memory(facts: Facts) -> Line | None:
     }
     if small:
         advice = (
-            "a store that outgrows it ends Ray's processes: --shm-size of the container, an emptyDir of medium Memory, "
-            "or a smaller --object-store-memory"
+            "a store that outgrows it kills Ray's processes: give the container a larger --shm-size or an emptyDir of "
+            "medium Memory, or Ray a smaller --object-store-memory"
         )
         return could_not("/dev/shm", small, advice)
     elsewhere = {
@@ -166,7 +166,7 @@ def judge_shared_memory(facts: Facts) -> Line | None:
         if store["folder"] not in ("", "/dev/shm")
     }
     if elsewhere:
-        advice = "/dev/shm was too small when Ray started, and a disk is slower: give it more room and start Ray anew"
+        advice = "/dev/shm was too small when Ray started, and a disk is slower: enlarge it and restart Ray"
         return Line("warn", "/dev/shm", f"the object store is in {spread(elsewhere)}", advice)
     least = min(stores.values(), key=lambda store: store["shm"] - store["bytes"])
     seen = (
@@ -176,7 +176,7 @@ def judge_shared_memory(facts: Facts) -> Line | None:
 
 
 def judge_labelling(tasks: Mapping[str, tuple[int, int]], machines: Mapping[str, int]) -> Line:
-    """tasks: images and bytes needed of each scenario/group. machines: bytes that Ray may give on each node."""
+    """tasks: (images, bytes needed) of each block, by name. machines: bytes that Ray can give out, by node."""
     largest = max(machines.values(), default=0)
     too_large = [name for name, (_, needed) in tasks.items() if needed > largest]
     if too_large:
@@ -188,7 +188,7 @@ def judge_labelling(tasks: Mapping[str, tuple[int, int]], machines: Mapping[str,
             "fail",
             "labelling",
             f"{seen}, and no node gives Ray more than {gigabytes(largest)}",
-            "lower labels.k1, add a machine with more memory, or start Ray there with --memory if it has it",
+            "lower labels.k1, add a machine with more memory, or start Ray with --memory if the machine has it",
         )
     name, (images, needed) = max(tasks.items(), key=lambda item: item[1][1])
     fitting = [machine for machine, memory in machines.items() if memory >= needed]
@@ -196,5 +196,5 @@ def judge_labelling(tasks: Mapping[str, tuple[int, int]], machines: Mapping[str,
         "ok",
         "labelling",
         f"{len(tasks)} tasks; the largest, {name} of {images:,} images, takes about {gigabytes(needed)} and fits "
-        f"{len(fitting)} of {len(machines)} nodes, of which the largest gives Ray {gigabytes(largest)}",
+        f"{len(fitting)} of {len(machines)} nodes, the largest of which gives Ray {gigabytes(largest)}",
     )

@@ -1,8 +1,8 @@
 """What `itkm doctor` asks one node. Runs there, as Ray tasks that hold no CPU.
 
-Ray sends this file's functions whole (`ask.py`), and those of `disks.py`, so that a node without
-itkm, or with another one, can say so: no other import of ours at the top, and answers are plain dictionaries. A
-part that cannot be had is `{"error": what was said}`.
+Ray sends the functions of this file and of `disks.py` as code (see `ask.py`), so that a node with another version of
+itkm, or none, can say so: nothing else of ours is imported at the top, and answers are plain dictionaries. A part
+that cannot be determined is `{"error": message}`.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ PACKAGES = (
     *("scikit-learn", "scipy", "safetensors", "itkm"),
 )
 OPTIONAL = ("faiss", "cuml")
-"""Libraries that have a distribution for each kind of machine, such as faiss-cpu and faiss-gpu."""
+"""Libraries with a distribution for each kind of machine, such as faiss-cpu and faiss-gpu."""
 
 OURS = ("itkm_core", "pipelines")
-ENDS = 1 << 20  # bytes at each end of a weights file that are compared
+ENDS = 1 << 20  # bytes compared at each end of a weights file
 READERS = 8
 
 
 def look(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """This node's facts.
+    """The facts of this node.
 
-    asked: "model" and "corpus" where there is one to look for, "seconds" that the GPUs have to answer.
+    asked: "model" and "corpus", if there is one to look for, and the "seconds" that the GPUs have to answer.
     """
     raylet = _raylet()
     facts: dict[str, Any] = {
@@ -59,8 +59,8 @@ def look(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """Of Python, `PACKAGES` (None: missing) and those of `OPTIONAL` that are there, from what is installed without
-    importing it; and a digest of our own code, which changes more often than its number."""
+    """Versions of Python, of `PACKAGES` (None: missing) and of those of `OPTIONAL` that are installed, without
+    importing them; and a digest of our own code, which changes more often than its version."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -69,7 +69,7 @@ def versions() -> dict[str, str | None]:
             found[name] = None
     installed: dict[str, str] = {}
     for each in importlib.metadata.distributions():
-        if each.name:  # none in what a broken removal left behind
+        if each.name:  # None for the remains of a broken uninstall
             installed.setdefault(each.name.lower(), each.version)  # the first is the one imported
     for library in OPTIONAL:
         have = {installed[name] for name in installed if re.split("[-_.]", name)[0] == library}
@@ -87,7 +87,7 @@ def versions() -> dict[str, str | None]:
 
 
 def write_mark(folder: str, name: str) -> dict[str, Any]:
-    """Write the small file `name` into `folder`. "made": folders of this machine that were not there before."""
+    """Write the small file `name` into `folder`. Returns as "made" the local folders created for it."""
     from itkm_core.storage.place import Place
 
     place = Place.at(folder)
@@ -101,9 +101,9 @@ def write_mark(folder: str, name: str) -> dict[str, Any]:
 
 
 def read_marks(folder: str, names: Sequence[str]) -> dict[str, Any]:
-    """Those of `names` whose files are in `folder` and hold what was written, as "seen".
+    """As "seen", those of `names` whose files are in `folder` with the contents that were written.
 
-    "error": what kept others from being read, where it is more than that they are not there.
+    "error": why others could not be read, unless they simply are not there.
     """
     from itkm_core.storage.place import Place
 
@@ -123,12 +123,12 @@ def read_marks(folder: str, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _mark(name: str) -> bytes:
-    """A kilobyte: S3 clients fail on a refusal (503) whose words are longer than the file that was asked for."""
+    """A kilobyte: S3 clients fail on a refusal (503) whose message is longer than the requested file."""
     return (name.encode() + b"\n") * (1024 // (len(name) + 1) + 1)
 
 
 def remove_mark(folder: str, name: str, made: Sequence[str]) -> None:
-    """Take away this node's file, and what folders were made for it as soon as they are empty."""
+    """Remove this node's file, and the folders created for it as far as they are empty."""
     from itkm_core.storage.place import Place
 
     place = Place.at(folder)
@@ -139,14 +139,14 @@ def remove_mark(folder: str, name: str, made: Sequence[str]) -> None:
     for above in made:  # the deepest first
         try:
             os.rmdir(above)
-        except OSError:  # another node's file is still in it
+        except OSError:  # it still holds another node's file
             return
 
 
 def _guarded(step: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
     try:
         return step(*arguments) or {}
-    except Exception as error:  # noqa: BLE001 - a fact that cannot be had is a fact
+    except Exception as error:  # noqa: BLE001 - that something cannot be determined is a fact too
         return {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
 
 
@@ -156,7 +156,7 @@ def _package(name: str) -> str | None:
 
 
 def _raylet() -> dict[str, Any]:
-    """Flags and environment of the raylet, this process's parent. Empty where the system has no /proc."""
+    """Flags and environment of the raylet, the parent of this process. Empty on systems without /proc."""
     try:
         process = Path(f"/proc/{os.getppid()}")
         words = process.joinpath("cmdline").read_bytes().decode(errors="replace").split("\0")
@@ -171,7 +171,7 @@ def _raylet() -> dict[str, Any]:
 
 
 def _store(raylet: Mapping[str, Any]) -> dict[str, Any]:
-    """Size and folder of the object store, and of /dev/shm where there is one."""
+    """Size and folder of the object store, and the size of /dev/shm if there is one."""
     flags = raylet["flags"]
     found: dict[str, Any] = {"folder": flags.get("plasma_directory", "")}
     found["bytes"] = int(float(flags.get("object_store_memory", 0)))
@@ -181,7 +181,7 @@ def _store(raylet: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _model(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the weights are: "path" and a digest of their ends; "fetchable", or why they are "missing"."""
+    """The weights: their "path" and a "digest" of their ends, or "fetchable", or why they are "missing"."""
     from itkm_core.model.pretrained import EMBEDDED_WEIGHTS, find_on_hub
 
     if asked["kind"] == "tag":
@@ -202,7 +202,7 @@ def _model(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _corpus(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The digest that corpus.json has here, and that one shard's end can be read."""
+    """The digest in corpus.json as seen from here; raises unless the end of one shard can be read."""
     import pyarrow.parquet as pq
 
     from itkm_core.corpus.schema import Corpus
@@ -220,8 +220,8 @@ def _corpus(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _gpus(raylet: Mapping[str, str], seconds: float) -> dict[str, Any]:
-    """GPUs as the libraries see them, in a process of its own: Ray hides them from a task that asks for none, and
-    a driver that hangs, or a library that ends its process, must not take the answer with it."""
+    """The GPUs that the libraries see, in a separate process: Ray hides them from a task that asks for none, and
+    the answer must survive a driver that hangs or a library that ends its process."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     environment.pop("CUDA_VISIBLE_DEVICES", None)
     if "CUDA_VISIBLE_DEVICES" in raylet:
@@ -232,6 +232,6 @@ def _gpus(raylet: Mapping[str, str], seconds: float) -> dict[str, Any]:
     )
     if done.returncode != 0:
         last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        raise RuntimeError(f"asking the libraries failed: {last}")
+        raise RuntimeError(f"the GPU libraries failed: {last}")
     facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return facts

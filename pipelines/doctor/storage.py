@@ -1,4 +1,4 @@
-"""Whether all nodes see one and the same --out: each writes a small file there, and all read all of them."""
+"""Whether all nodes share --out: each writes a small file there, and each reads the files of all."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MARKS = ".itkm-doctor"
 
 
 def examine_storage(out: str, nodes: Sequence[Node], seconds: float) -> Line:
-    """Each node writes a file below `out`, all read all, and nothing stays behind."""
-    # One folder and not one in another: deleting leaves a sign of the folder above in an object store, and that
-    # must not be one below `out`, where a run expects nothing.
+    """Each node writes a file below `out` and reads those of all; then the files are removed."""
+    # One folder, not nested: in an object store, deleting leaves a marker of the parent folder, which must not be
+    # below `out`, where a run expects nothing.
     folder = (Place.at(out) / f"{MARKS}-{uuid.uuid4().hex[:12]}").uri
     named = {node.id: node.name for node in nodes}
     ids = list(named)
@@ -33,7 +33,7 @@ def examine_storage(out: str, nodes: Sequence[Node], seconds: float) -> Line:
     failed = {**written.silent, **seen.silent}
     for each, found in [*written.of.items(), *seen.of.items()]:
         if "error" in found:
-            # The same fault is the same words, whoever had it.
+            # Without the id, the same fault has the same words on every node.
             failed.setdefault(each, found["error"].replace(each, "…"))
     views = {
         named[each]: [named[other] for other in found["seen"]] for each, found in seen.of.items()
@@ -50,10 +50,10 @@ def _clean(folder: str, nodes: Sequence[Node], written: Answers, seconds: float)
     ask(nodes, remove_mark, left, seconds)
     place = Place.at(folder)
     if not place.is_local:
-        # Nothing is there where no node could write.
+        # If no node could write, there is nothing to delete.
         with suppress(OSError, pa.ArrowException, StorageError):
             filesystem, path = place.resolve()
             filesystem.delete_dir(path)
         return
-    # Who made the folders may have been there before the last file was gone.
+    # The node that made the folders may have come by before the last file was gone.
     ask([node for node in nodes if made.get(node.id)], remove_mark, left, seconds)

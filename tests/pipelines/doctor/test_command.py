@@ -19,8 +19,9 @@ from pipelines.config import ModelConfig
 from pipelines.doctor import gpus as doctor_gpus
 from pipelines.doctor import probe as doctor_probe
 from pipelines.doctor.ask import sent_whole
-from pipelines.doctor.command import _wanted, report
+from pipelines.doctor.command import _wanted
 from pipelines.doctor.judge_cluster import Line
+from pipelines.doctor.tables import report
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.timeout(600)
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What `cluster_for_doctor.py` prints; a Ray of its own, in a process of its own."""
+    """What `cluster_for_doctor.py` prints; with its own Ray, in its own process."""
     base = tmp_path_factory.mktemp("doctor")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment = {**kept, "HOME": str(base), "OMP_NUM_THREADS": "1", "ITKM_CACHE": str(base / "c")}

@@ -108,7 +108,7 @@ def test_a_node_without_token_is_a_warning() -> None:
             {"a": ["a", "b"], "b": ["a", "b"], "c": ["c"]},
             "/x is not one place: a, b read what a, b wrote; c read what c wrote",
         ),
-        ({"a": ["a"], "b": ["b"], "c": ["c"]}, "/x is a folder of its own on each of a, b, c"),
+        ({"a": ["a"], "b": ["b"], "c": ["c"]}, "/x is a separate folder on each of a, b, c"),
         (
             {"a": ["a", "b", "c"], "b": ["a", "b", "c"], "c": []},
             "/x is not one place: a, b read what a, b, c wrote; c read what none wrote",
@@ -158,7 +158,7 @@ def test_a_corpus_is_the_same_everywhere_or_it_is_a_fail() -> None:
     [
         ({"digest": "aa of 9 bytes"}, "ok", "the same weights on every node"),
         ({"digest": "bb of 9 bytes"}, "fail", "aa of 9 bytes on a, b; bb of 9 bytes on c"),
-        ({"fetchable": True}, "ok", "not yet on c, where it can be fetched"),
+        ({"fetchable": True}, "ok", "not yet on c, which can download it"),
         ({"missing": "w.pt is not there"}, "fail", "w.pt is not there on c"),
         ({"error": "OSError: no"}, "fail", "OSError: no on c"),
     ],

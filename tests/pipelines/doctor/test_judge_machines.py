@@ -141,13 +141,13 @@ def test_what_one_node_sees_otherwise_is_named(there, counted, cuml_needed, verd
         (
             {"spill": {"limit": 30 * GB, "taken": 31 * GB}},
             "fail",
-            "31.0 GB of the volume's 30.0 GB are taken at /tmp/ray on b",
+            "31.0 GB of the volume's 30.0 GB are in use at /tmp/ray on b",
         ),
         # Of a large limit 5 % hold an object store, and yet it is as good as reached.
         (
             {"spill": {"limit": 700 * GB, "taken": 670 * GB}},
             "fail",
-            "670.0 GB of the volume's 700.0 GB are taken at /tmp/ray on b",
+            "670.0 GB of the volume's 700.0 GB are in use at /tmp/ray on b",
         ),
     ],
 )
