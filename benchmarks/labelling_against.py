@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import adjusted_rand_score
 
-from itkm_core.clustering import agreement, pseudo_label
+from itkm_core.clustering import LabelOptions, agreement, pseudo_label
 from itkm_core.clustering.arrivals.label import Known, label_arrivals
 from itkm_core.neighbors.nearest import nearest
 
@@ -85,7 +85,9 @@ def measure(
     def against() -> tuple[Known, list[dict[str, Any]]]:
         known, facts = first, []
         for part in np.array_split(ids[num_old:], parts):
-            found = label_arrivals(known, rows[part], sample_ids=part, **PARAMETERS)
+            found = label_arrivals(
+                known, rows[part], sample_ids=part, options=LabelOptions(**PARAMETERS)
+            )
             known = found.known
             facts.append(found.parameters)
         return known, facts

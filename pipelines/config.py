@@ -6,7 +6,7 @@ import math
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -29,6 +29,9 @@ from itkm_core.learning.config import (
     TextUpdateConfig,
 )
 from itkm_core.storage.paths import refuse_secrets
+
+if TYPE_CHECKING:
+    from itkm_core.clustering.options import LabelOptions
 
 DEFAULT_RECIPE = "tiny"
 
@@ -112,16 +115,15 @@ class LabelConfig(Section):
             raise ValueError("expected rising Jaccard distances above 0 and below 1")
         return values
 
-    def for_scenario(self, scenario: str) -> dict[str, Any]:
-        """What one scenario is labelled with: keyword arguments of `pseudo_label`.
+    def for_scenario(self, scenario: str) -> LabelOptions:
+        """What one scenario is labelled with; `eps_candidates` only where eps is "auto"."""
+        from itkm_core.clustering.options import LabelOptions
 
-        Where eps is "auto" there are also `eps_candidates`.
-        """
         own = self.scenarios.get(scenario, LabelOverride()).model_dump(exclude_none=True)
-        values = {**self.model_dump(exclude={"scenarios", "eps_candidates"}), **own}
-        if values["eps"] == "auto":
-            values["eps_candidates"] = list(self.eps_candidates)
-        return values
+        values = {**self.model_dump(exclude={"scenarios"}), **own}
+        if values["eps"] != "auto":
+            del values["eps_candidates"]
+        return LabelOptions(**values)
 
     @property
     def chooses_eps(self) -> bool:
@@ -174,10 +176,11 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _k2_within_k1(self) -> RunConfig:
         for name in ("", *self.labels.scenarios):
-            values = self.labels.for_scenario(name)
-            if values["k2"] > values["k1"]:
+            own = self.labels.scenarios.get(name, LabelOverride())
+            k1, k2 = own.k1 or self.labels.k1, own.k2 or self.labels.k2
+            if k2 > k1:
                 where = f"labels.scenarios.{name}" if name else "labels"
-                raise ValueError(f"{where}: k2 = {values['k2']} is above k1 = {values['k1']}")
+                raise ValueError(f"{where}: k2 = {k2} is above k1 = {k1}")
         return self
 
     @property

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from itkm_core.clustering import PseudoLabels, choose_eps, pseudo_label, sweep
-from itkm_core.clustering.sweep import Sweep
+from itkm_core.clustering.options import LabelOptions
+from itkm_core.clustering.plateau import choose_eps
+from itkm_core.clustering.pseudo_labels import PseudoLabels, jaccard_space
+from itkm_core.clustering.sweep import Sweep, sweep_with
 from itkm_core.errors import LabelError
 from itkm_core.neighbors.workers import Workers
 
@@ -31,22 +32,20 @@ class Labelled:
 def label_rows(
     features: np.ndarray,
     ids: np.ndarray,
-    options: Mapping[str, Any],
+    options: LabelOptions,
     *,
     where: str,
     workers: Workers | None = None,
 ) -> Labelled:
-    """Label unit rows [N, D] of the images `ids` int64 [N]; `options` as `LabelConfig.for_scenario` gives them.
+    """Label unit rows [N, D] of the images `ids` int64 [N].
 
     `workers`: who computes; this process's threads unless given.
     """
-    own = dict(options)
-    candidates = own.pop("eps_candidates", None)
-    if own["eps"] != "auto":
-        found = pseudo_label(features, sample_ids=ids, workers=workers, **own)
+    if options.eps != "auto":
+        space = jaccard_space(features, options, sample_ids=ids, workers=workers)
+        found = space.labels_at(options.eps)
         return Labelled(found, found.parameters)
-    del own["eps"]
-    several = sweep(features, eps_values=candidates, sample_ids=ids, workers=workers, **own)
+    several = sweep_with(features, options, sample_ids=ids, workers=workers)
     record = swept(several, where=where)
     choice = record["choice"]
     found = several.pseudo_labels(-1 if choice is None else choice["index"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +13,9 @@ from itkm_core.clustering.cuml_dbscan import check_cuml, cuml_dbscan, fits_devic
 from itkm_core.clustering.dbscan import Clustering
 from itkm_core.clustering.dbscan import dbscan as sparse_dbscan
 from itkm_core.clustering.footprint import check_memory, estimate_memory, free_memory
-from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph, jaccard_graph
-from itkm_core.errors import ConfigError, FeatureError
+from itkm_core.clustering.jaccard import JaccardGraph, jaccard_graph
+from itkm_core.clustering.options import LabelOptions, check_eps
+from itkm_core.errors import FeatureError
 from itkm_core.neighbors.kernels import thread_count
 from itkm_core.neighbors.nearest import RECALL, nearest
 from itkm_core.neighbors.search import resolve_backend
@@ -80,21 +80,17 @@ def pseudo_label(
     Raises ConfigError for a parameter out of range, FeatureError for rows that are not finite or not of unit
     norm, and for sample ids that are missing or repeated.
     """
-    check_eps(eps)
-    space = jaccard_space(
-        features,
+    options = LabelOptions(
         k1=k1,
         k2=k2,
-        max_distance=eps,
+        eps=check_eps(eps),
         min_samples=min_samples,
         backend=backend,
         recall=recall,
         dbscan=dbscan,
-        sample_ids=sample_ids,
-        num_threads=num_threads,
-        workers=workers,
     )
-    return space.pseudo_labels(space.cluster(eps), eps)
+    by: Workers = workers or Threads(thread_count(num_threads))
+    return jaccard_space(features, options, sample_ids=sample_ids, workers=by).labels_at(eps)
 
 
 @dataclass(frozen=True)
@@ -118,8 +114,12 @@ class JaccardSpace:
         find = cuml_dbscan if self.parameters["dbscan_used"] == "cuml" else sparse_dbscan
         return find(self.graph, eps=eps, min_samples=self.parameters["min_samples"])
 
+    def labels_at(self, eps: float) -> PseudoLabels:
+        """What `pseudo_label` returns for this eps, bit for bit."""
+        return self.pseudo_labels(self.cluster(eps), eps)
+
     def pseudo_labels(self, clustering: Clustering, eps: float) -> PseudoLabels:
-        """What `pseudo_label` returns for this eps, bit for bit, from `cluster(eps)`."""
+        """As `labels_at`, from `cluster(eps)`."""
         support = np.zeros(0, np.float32)
         if self.graph is not None:
             support = confidence(self.graph, clustering, eps=eps)
@@ -136,87 +136,50 @@ class JaccardSpace:
 
 def jaccard_space(
     features: Any,
+    options: LabelOptions,
     *,
-    k1: int = 30,
-    k2: int = 6,
-    max_distance: float,
-    min_samples: int = 4,
-    backend: str = "auto",
-    recall: float = RECALL,
-    dbscan: str = "sparse",
     sample_ids: npt.ArrayLike | None = None,
-    num_threads: int | None = None,
     workers: Workers | None = None,
 ) -> JaccardSpace:
-    """The neighbour search and the Jaccard graph up to `max_distance`, with the parameters of `pseudo_label`.
+    """The neighbour search and the Jaccard graph, which reaches to the largest eps of the options.
 
-    Raises as `pseudo_label` does.
+    The arguments and what is raised are as in `pseudo_label`.
     """
-    check_parameters(k1, k2, min_samples)
-    by: Workers = workers or Threads(thread_count(num_threads))
+    by: Workers = workers or Threads(thread_count())
     rows = unit_rows(features)
-    used = resolve_backend(backend, len(rows), by.device)  # a wrong name is refused before any work
-    if dbscan not in ("sparse", "cuml"):
-        raise ConfigError(f"dbscan is {dbscan!r}; expected sparse or cuml")
-    if dbscan == "cuml" and by.device is not None:
+    # A wrong name is refused before any work.
+    used = resolve_backend(options.backend, len(rows), by.device)
+    if options.dbscan == "cuml" and by.device is not None:
         check_cuml()
     order = order_of(sample_ids, len(rows))
     if order is not None:
         rows = rows[order]
-    k1_used, k2_used = min(k1, len(rows)), min(k2, len(rows))
-    if 0 < len(rows) < k1:
-        warnings.warn(
-            f"{len(rows)} images are fewer than k1 = {k1}: using k1 = {k1_used}, k2 = {k2_used}",
-            stacklevel=3,
-        )
+    k1, k2 = options.used_for(len(rows))
     parameters = {
-        "k1": int(k1),
-        "k2": int(k2),
-        "min_samples": int(min_samples),
-        "backend": backend,
-        "recall": float(recall),
+        **options.record(),
         "num_images": len(rows),
-        "k1_used": int(k1_used),
-        "k2_used": int(k2_used),
+        "k1_used": int(k1),
+        "k2_used": int(k2),
     }
     if not len(rows):
         return JaccardSpace(None, None, np.zeros((0, 0), np.int32), parameters)
     needed = estimate_memory(
         len(rows),
         rows.shape[1],
-        k1=k1_used,
-        k2=k2_used,
+        k1=k1,
+        k2=k2,
         backend=used,
         copies=0,  # the rows are there already
         divided=not isinstance(by, Threads),
     )
-    check_memory(needed, free_memory(), num_images=len(rows), k1=k1_used)
-    near = nearest(rows, k1_used, backend=backend, recall=recall, workers=by)
+    check_memory(needed, free_memory(), num_images=len(rows), k1=k1)
+    near = nearest(rows, k1, backend=options.backend, recall=options.recall, workers=by)
     parameters |= {"backend_used": near.backend, "recall_used": near.recall}
-    graph = jaccard_graph(rows, near.indices, k2=k2_used, max_distance=max_distance, workers=by)
-    dense = dbscan == "cuml" and fits_device(len(rows), by.device)
+    graph = jaccard_graph(rows, near.indices, k2=k2, max_distance=options.reach(), workers=by)
+    dense = options.dbscan == "cuml" and fits_device(len(rows), by.device)
     parameters["dbscan_used"] = "cuml" if dense else "sparse"
     back = None if order is None else np.argsort(order)
     return JaccardSpace(graph, back, near.indices, parameters)
-
-
-def check_parameters(k1: int, k2: int, min_samples: int) -> None:
-    """ConfigError unless all are at least 1 and k2 <= k1."""
-    for name, value in (("k1", k1), ("k2", k2), ("min_samples", min_samples)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ConfigError(f"{name} is {value!r}; expected an integer of at least 1")
-    if k2 > k1:
-        raise ConfigError(
-            f"k2 is {k2} and k1 is {k1}; expected k2 <= k1: the query expansion averages list entries"
-        )
-
-
-def check_eps(eps: float) -> None:
-    """ConfigError unless eps is a number at which not every two images are neighbours."""
-    number = isinstance(eps, (int, float, np.integer, np.floating)) and not isinstance(eps, bool)
-    # From 1 - 1e-6 on, every two images are neighbours.
-    if not number or not 0 < eps < 1 - TIE_TOLERANCE:
-        raise ConfigError(f"eps is {eps!r}; expected a Jaccard distance above 0 and below 1")
 
 
 def order_of(sample_ids: npt.ArrayLike | None, num_rows: int) -> npt.NDArray[np.intp] | None:

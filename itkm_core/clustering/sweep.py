@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,12 +17,13 @@ import numpy.typing as npt
 from itkm_core.clustering.agreement import agreement
 from itkm_core.clustering.dbscan import Clustering
 from itkm_core.clustering.guards import Condition, check
-from itkm_core.clustering.pseudo_labels import JaccardSpace, PseudoLabels, check_eps, jaccard_space
+from itkm_core.clustering.options import LabelOptions, check_eps_values
+from itkm_core.clustering.pseudo_labels import JaccardSpace, PseudoLabels, jaccard_space
 from itkm_core.clustering.silhouette import silhouette
 from itkm_core.errors import ConfigError
 from itkm_core.neighbors.kernels import thread_count
 from itkm_core.neighbors.nearest import RECALL
-from itkm_core.neighbors.workers import Workers
+from itkm_core.neighbors.workers import Threads, Workers
 
 
 @dataclass(frozen=True)
@@ -80,33 +80,36 @@ def sweep(
     Raises ConfigError for values that do not ascend or are out of range, else as `pseudo_label` does.
     """
     check_eps_values(eps_values)
-    space = jaccard_space(
-        features,
+    options = LabelOptions(
         k1=k1,
         k2=k2,
-        max_distance=eps_values[-1],
+        eps="auto",
+        eps_candidates=tuple(eps_values),
         min_samples=min_samples,
         backend=backend,
         recall=recall,
         dbscan=dbscan,
-        sample_ids=sample_ids,
-        num_threads=num_threads,
-        workers=workers,
     )
-    return sweep_space(space, eps_values, num_threads=num_threads)
+    by: Workers = workers or Threads(thread_count(num_threads))
+    return sweep_with(features, options, sample_ids=sample_ids, workers=by)
 
 
-def sweep_space(
-    space: JaccardSpace, eps_values: Sequence[float], *, num_threads: int | None = None
+def sweep_with(
+    features: Any,
+    options: LabelOptions,
+    *,
+    sample_ids: npt.ArrayLike | None = None,
+    workers: Workers | None = None,
 ) -> Sweep:
-    """As `sweep`, from a space that reaches to the last of `eps_values`."""
-    check_eps_values(eps_values)
-    threads = thread_count(num_threads)
-    found = tuple(space.cluster(eps) for eps in eps_values)
+    """As `sweep`, at each of the options' `eps_candidates`."""
+    by: Workers = workers or Threads(thread_count())
+    space = jaccard_space(features, options, sample_ids=sample_ids, workers=by)
+    values = options.eps_candidates
+    found = tuple(space.cluster(eps) for eps in values)
     followers = [*found[1:], None]
     points = tuple(
-        _point(space, eps, each, follower, threads)
-        for eps, each, follower in zip(eps_values, found, followers, strict=True)
+        _point(space, eps, each, follower, by.threads)
+        for eps, each, follower in zip(values, found, followers, strict=True)
     )
     return Sweep(points, space, found)
 
@@ -128,14 +131,6 @@ def _point(
         agreement=None if follower is None else agreement(labels, follower.labels),
         condition=check(labels),
     )
-
-
-def check_eps_values(values: Sequence[float]) -> None:
-    """ConfigError unless there are values, each an eps, that ascend."""
-    for value in values:
-        check_eps(value)
-    if not len(values) or any(a >= b for a, b in pairwise(values)):
-        raise ConfigError(f"eps values are {list(values)}; expected at least one, in rising order")
 
 
 def eps_range(start: float, stop: float, step: float) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from itkm_core.clustering import PseudoLabels
+from itkm_core.clustering import LabelOptions, PseudoLabels
 from itkm_core.clustering.arrivals.label import Arrivals, Known, label_arrivals
 from itkm_core.clustering.cameras import CameraMeans, camera_means, without_means
 from itkm_core.clustering.guards import Condition, check, describe
@@ -52,7 +52,7 @@ class Against:
             features = without_means(features, cameras, means)
         try:
             found = label_arrivals(
-                known, features, sample_ids=ids, workers=workers, **record.parameters
+                known, features, LabelOptions(**record.parameters), sample_ids=ids, workers=workers
             )
         except FeatureError as error:
             raise FeatureError(f"{name}, against {self.run}: {error}") from error

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from rich.console import Console
 
-from itkm_core.clustering.sweep import check_eps_values, eps_range
+from itkm_core.clustering.options import check_eps_values
+from itkm_core.clustering.sweep import eps_range
 from itkm_core.errors import ConfigError, FeatureError, StorageError
 from itkm_core.storage.place import Place
 from pipelines.config import DEFAULT_RECIPE, RunConfig, load_config, make_config

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
 
+from itkm_core.clustering import LabelOptions
 from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import CorpusError
 from itkm_core.storage.place import Place
@@ -63,7 +64,7 @@ class Labeller:
         """Do a step and return its facts."""
         return run_body(self.context, self.rounds, 1, step)[1]
 
-    def task(self, step: Step, options: dict[str, Any]) -> GroupTask:
+    def task(self, step: Step, options: LabelOptions) -> GroupTask:
         """What labelling one group needs."""
         return GroupTask(
             corpus_root=self.context.corpus.root,
@@ -233,24 +234,24 @@ def _show_labels(
 def _sweep(
     context: RunContext, labeller: Labeller, step: Step, values: tuple[float, ...]
 ) -> dict[str, Any]:
-    task = labeller.task(step, sweep_options(context.config, step.scenario))
+    task = labeller.task(step, sweep_options(context.config, step.scenario, values))
     asked = labeller.resources(task)
     found: dict[str, Any] = remote(
-        sweep_group, step.title, task, values, telemetry=context.telemetry, **asked
+        sweep_group, step.title, task, telemetry=context.telemetry, **asked
     )
     return found
 
 
-def sweep_group(task: GroupTask, values: tuple[float, ...]) -> dict[str, Any]:
+def sweep_group(task: GroupTask) -> dict[str, Any]:
     """The sweep of one group as `label_rows.swept` records it: the body of a Ray task."""
-    from itkm_core.clustering import sweep
     from itkm_core.clustering.auto_eps import swept
+    from itkm_core.clustering.sweep import sweep_with
     from pipelines.steps.label_spans import group_workers
 
     ids, _, compared = group_features(task)
     where = task.block.name
     workers = group_workers(f"sweep[{where}]", len(ids), task.telemetry)
-    found = sweep(compared, eps_values=values, sample_ids=ids, workers=workers, **task.options)
+    found = sweep_with(compared, task.options, sample_ids=ids, workers=workers)
     return swept(found, where=where)
 
 

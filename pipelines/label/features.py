@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from rich.console import Console
 
-from itkm_core.clustering import PseudoLabels, sweep
+from itkm_core.clustering import LabelOptions, PseudoLabels
 from itkm_core.clustering.arrivals.label import Arrivals
 from itkm_core.clustering.auto_eps import Labelled, label_rows, swept
 from itkm_core.clustering.footprint import estimate_memory, free_memory, gigabytes
+from itkm_core.clustering.sweep import sweep_with
 from itkm_core.errors import FeatureError, LabelError
 from itkm_core.storage.place import Place
 from pipelines.artifacts.labels import LABELS_FILE, label_table
@@ -112,18 +114,17 @@ def sweep_features(
     notes: list[str] = []
     for block, part in given.parts():
         where = block.name
-        options = sweep_options(config, block.scenario)
+        options = sweep_options(config, block.scenario, values)
         with _noted(notes, where):
-            found = sweep(part.features, eps_values=values, sample_ids=part.ids, **options)
+            found = sweep_with(part.features, options, sample_ids=part.ids)
         records[where] = swept(found, where=where)
     show_sweeps(records, out, console)
     _print_notes(console, notes)
 
 
-def sweep_options(config: RunConfig, scenario: str) -> dict[str, Any]:
-    """Keyword arguments of `sweep` but for the values."""
-    options = config.labels.for_scenario(scenario)
-    return {name: value for name, value in options.items() if not name.startswith("eps")}
+def sweep_options(config: RunConfig, scenario: str, values: tuple[float, ...]) -> LabelOptions:
+    """What a scenario is labelled with at each of `values`."""
+    return replace(config.labels.for_scenario(scenario), eps="auto", eps_candidates=values)
 
 
 def show_sweeps(records: dict[str, dict[str, Any]], out: Place, console: Console) -> None:
@@ -187,14 +188,14 @@ def _in_order(table: pa.Table, ids: np.ndarray) -> pa.Table:
     return table.take(by_id[np.searchsorted(there, ids, sorter=by_id)])
 
 
-def _announce(console: Console, where: str, part: FeatureSet, options: Mapping[str, Any]) -> None:
+def _announce(console: Console, where: str, part: FeatureSet, options: LabelOptions) -> None:
     """What labelling will take, before it takes it."""
     num, dimension = part.features.shape
-    asked = {name: options[name] for name in ("k1", "k2", "backend")}
-    needed, free = estimate_memory(num, dimension, **asked), free_memory()
+    asked = estimate_memory(num, dimension, k1=options.k1, k2=options.k2, backend=options.backend)
+    free = free_memory()
     beside = "" if free is None else f", {gigabytes(free)} are free"
     console.print(
-        f"{where}: {num:,} images take about {gigabytes(needed)} of memory{beside}", highlight=False
+        f"{where}: {num:,} images take about {gigabytes(asked)} of memory{beside}", highlight=False
     )
 
 

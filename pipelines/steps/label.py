@@ -5,9 +5,8 @@ The task of a large group divides the work into tasks of its own (`pipelines/ste
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +20,9 @@ from pipelines.artifacts.labels import NEIGHBORS, label_table, read_labels
 from pipelines.artifacts.run_folder import digest_of
 from pipelines.telemetry.handle import Telemetry
 
+if TYPE_CHECKING:
+    from itkm_core.clustering import LabelOptions
+
 
 @dataclass(frozen=True)
 class GroupTask:
@@ -31,7 +33,7 @@ class GroupTask:
     features: Place
     out: Place
     previous: Place | None  # the block's labels of the round before
-    options: Mapping[str, Any]  # of `label_rows`
+    options: LabelOptions
     without_camera: bool = False
     learns: bool = True  # whether training follows, for which not all labels will do
     telemetry: Telemetry | None = None  # to be told how far the work is
@@ -66,7 +68,7 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     words: dict[str, Any] = {
         "where": where,
         "eps": found.parameters["eps"],
-        "k1": task.options["k1"],
+        "k1": task.options.k1,
     }
     earlier = None if before is None else before["label"].to_numpy()
     warning = ""

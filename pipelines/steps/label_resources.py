@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pyarrow.parquet as pq
 import ray
 
 from itkm_core.clustering.footprint import LIBRARIES, estimate_memory, gigabytes
+from itkm_core.clustering.options import LabelOptions
 from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import FeatureError, LabelError
 from pipelines.artifacts.features import feature_files, seen_from_here
@@ -44,7 +42,7 @@ def resources_needed(
     largest = max((int(machine.get("memory", 0)) for machine in machines), default=needed)
     if needed > largest:
         raise LabelError(
-            f"{task.block.name}: labelling {num_images:,} images with k1 = {task.options['k1']} "
+            f"{task.block.name}: labelling {num_images:,} images with k1 = {task.options.k1} "
             f"takes about {gigabytes(needed)}, and no machine of the cluster gives Ray more than "
             f"{gigabytes(largest)}: lower labels.k1, use machines with more memory, or start theirs with "
             "`ray start --memory` if they have it"
@@ -53,15 +51,15 @@ def resources_needed(
 
 
 def task_memory(
-    num_images: int, dimension: int, options: Mapping[str, Any], *, without_camera: bool
+    num_images: int, dimension: int, options: LabelOptions, *, without_camera: bool
 ) -> int:
     """Bytes about that labelling a group takes at its peak, its features read and compared as `options` say."""
     estimate = estimate_memory(
         num_images,
         dimension,
-        k1=options["k1"],
-        k2=options["k2"],
-        backend=options["backend"],
+        k1=options.k1,
+        k2=options.k2,
+        backend=options.backend,
         copies=2 if without_camera else 1,
         divided=is_divided(num_images),
     )

@@ -18,21 +18,17 @@ def test_overrides_reach_nested_keys() -> None:
 
 def test_a_scenario_overrides_only_what_it_names() -> None:
     config = load_config("tiny", ["labels.scenarios.uvi.eps=0.3"])
-    assert config.labels.for_scenario("uvi")["eps"] == 0.3
-    assert config.labels.for_scenario("uvi")["k1"] == config.labels.k1
-    assert config.labels.for_scenario("ucc")["eps"] == config.labels.eps
+    assert config.labels.for_scenario("uvi").eps == 0.3
+    assert config.labels.for_scenario("uvi").k1 == config.labels.k1
+    assert config.labels.for_scenario("ucc").eps == config.labels.eps
 
 
 def test_eps_may_be_chosen_by_the_labels_in_any_scenario() -> None:
     config = load_config("tiny", ["labels.eps=auto", "labels.scenarios.uvi.eps=0.3"])
-    assert config.labels.for_scenario("uvi")["eps"] == 0.3
-    assert "eps_candidates" not in config.labels.for_scenario("uvi")
+    assert config.labels.for_scenario("uvi").eps == 0.3
+    assert config.labels.for_scenario("uvi").eps_candidates == ()
     chosen = config.labels.for_scenario("ucc")
-    assert (chosen["eps"], chosen["eps_candidates"][0], len(chosen["eps_candidates"])) == (
-        "auto",
-        0.4,
-        7,
-    )
+    assert (chosen.eps, chosen.eps_candidates[0], len(chosen.eps_candidates)) == ("auto", 0.4, 7)
     assert load_config("tiny", ["labels.scenarios.uvi.eps=auto"]).labels.chooses_eps
     assert not load_config("tiny").labels.chooses_eps
 

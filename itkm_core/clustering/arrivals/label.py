@@ -7,7 +7,6 @@ anew, and step 5 is done for the new images alone (`rule.py`).
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +17,10 @@ from itkm_core.clustering.arrivals.lists import join_lists
 from itkm_core.clustering.arrivals.rule import place_new
 from itkm_core.clustering.footprint import check_memory, estimate_memory, free_memory
 from itkm_core.clustering.jaccard import jaccard_graph
-from itkm_core.clustering.pseudo_labels import check_eps, check_parameters, order_of
+from itkm_core.clustering.options import LabelOptions, check_eps
+from itkm_core.clustering.pseudo_labels import order_of
 from itkm_core.errors import FeatureError
 from itkm_core.neighbors.kernels import thread_count
-from itkm_core.neighbors.nearest import RECALL
 from itkm_core.neighbors.products import readable
 from itkm_core.neighbors.search import resolve_backend
 from itkm_core.neighbors.unit_rows import unit_rows
@@ -66,29 +65,22 @@ class Arrivals:
 def label_arrivals(
     known: Known,
     features: Any,
+    options: LabelOptions,
     *,
     sample_ids: npt.ArrayLike | None = None,
-    k1: int = 30,
-    k2: int = 6,
-    eps: float = 0.6,
-    min_samples: int = 4,
-    backend: str = "auto",
-    recall: float = RECALL,
-    num_threads: int | None = None,
     workers: Workers | None = None,
 ) -> Arrivals:
-    """Label `features` [M, D] against `known`, whose parameters these must be; see `pseudo_label` for them.
+    """Label `features` [M, D] against `known`, which was labelled with these options at their eps.
 
-    `sample_ids` int [M], none of them known; without them they go on behind the largest known one. With exact
-    neighbours and where no core image, no cluster of the known ones would change, the labels are those of
-    labelling everything anew. Costs 2 N M + M^2 products, and N + M rows of the steps after the search.
+    `sample_ids` int [M], none of them known; without them numbering continues after the largest known one. With exact
+    neighbours, and where no core image and no cluster of the known images would change, the labels are those of
+    labelling everything again. Costs 2 N M + M^2 products, and N + M rows of the steps after the search.
 
-    Raises ConfigError for a parameter out of range, FeatureError for unusable rows, rows of another dimension,
-    repeated or known sample ids, and lists that do not fit k1.
+    Raises ConfigError for `eps: auto`, FeatureError for unusable rows, rows of another dimension, repeated or known
+    sample ids, and lists that do not fit k1.
     """
-    check_eps(eps)
-    check_parameters(k1, k2, min_samples)
-    by: Workers = workers or Threads(thread_count(num_threads))
+    eps = check_eps(options.eps)
+    by: Workers = workers or Threads(thread_count())
     rows = unit_rows(features)
     if sample_ids is None:
         sample_ids = known.sample_ids.max(initial=-1) + 1 + np.arange(len(rows))
@@ -97,26 +89,17 @@ def label_arrivals(
     back = slice(None) if order is None else np.argsort(order)
     if order is not None:
         ids, rows = ids[order], rows[order]
-    _check_fit(known, ids, rows, k1)
+    _check_fit(known, ids, rows, options.k1)
     num_known, num_all = len(known.rows), len(known.rows) + len(rows)
-    k1_used, k2_used = min(k1, num_all), min(k2, num_all)
-    if 0 < num_all < k1:
-        warnings.warn(
-            f"{num_all} images are fewer than k1 = {k1}: using k1 = {k1_used}, k2 = {k2_used}",
-            stacklevel=2,
-        )
+    k1, k2 = options.used_for(num_all)
     num_clusters = int(known.labels.max(initial=-1)) + 1
     parameters: dict[str, Any] = {
-        "k1": int(k1),
-        "k2": int(k2),
+        **options.record(),
         "eps": float(eps),
-        "min_samples": int(min_samples),
-        "backend": backend,
-        "recall": float(recall),
         "num_images": len(rows),
         "num_known": num_known,
-        "k1_used": int(k1_used),
-        "k2_used": int(k2_used),
+        "k1_used": int(k1),
+        "k2_used": int(k2),
     }
     if not len(rows):
         nothing = {"num_joined": 0, "new_clusters": 0, "would_merge": [], "outliers_near": 0}
@@ -125,27 +108,27 @@ def label_arrivals(
     needed = estimate_memory(
         num_all,
         rows.shape[1],
-        k1=k1_used,
-        k2=k2_used,
-        backend=resolve_backend(backend, num_all, by.device),
+        k1=k1,
+        k2=k2,
+        backend=resolve_backend(options.backend, num_all, by.device),
         divided=not isinstance(by, Threads),
     )
-    check_memory(needed, free_memory(), num_images=num_all, k1=k1_used)
+    check_memory(needed, free_memory(), num_images=num_all, k1=k1)
     # Kernels are compiled anew for read-only arrays, as those of a memory-mapped file are.
     joined = join_lists(
         (known.sample_ids, readable(known.rows), known.lists),
         (ids, readable(rows)),
-        k1,
-        backend=backend,
-        recall=recall,
+        options.k1,
+        backend=options.backend,
+        recall=options.recall,
         workers=by,
     )
-    graph = jaccard_graph(joined.rows, joined.lists, k2=k2_used, max_distance=eps, workers=by)
+    graph = jaccard_graph(joined.rows, joined.lists, k2=k2, max_distance=eps, workers=by)
     is_new = np.zeros(num_all, bool)
     is_new[joined.new_at] = True
     labels, is_core = np.full(num_all, -1), np.zeros(num_all, bool)
     labels[joined.known_at], is_core[joined.known_at] = known.labels, known.is_core
-    placed = place_new(graph, labels, is_core, is_new, eps=eps, min_samples=min_samples)
+    placed = place_new(graph, labels, is_core, is_new, eps=eps, min_samples=options.min_samples)
     mine = placed.labels[joined.new_at]
     all_ids = np.empty(num_all, np.int64)
     all_ids[joined.known_at], all_ids[joined.new_at] = known.sample_ids, ids

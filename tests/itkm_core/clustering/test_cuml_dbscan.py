@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.cluster import DBSCAN
 
-from itkm_core.clustering import pseudo_label
+from itkm_core.clustering import LabelOptions, pseudo_label
 from itkm_core.clustering.cuml_dbscan import cuml_dbscan, fits_device
 from itkm_core.clustering.dbscan import dbscan
 from itkm_core.clustering.pseudo_labels import jaccard_space
@@ -49,7 +49,7 @@ def test_labels_are_those_of_the_sparse_graph(make, cuml, noise, eps, min_sample
         7
     ]  # copies beyond k1 are one type, and each a cluster of its own where eps is small
     rows[200:203] = rows[100]
-    space = jaccard_space(rows, k1=10, k2=2, max_distance=0.6, min_samples=min_samples)
+    space = jaccard_space(rows, LabelOptions(k1=10, k2=2, eps=0.6, min_samples=min_samples))
     expected = dbscan(space.graph, eps=eps, min_samples=min_samples)
     found = cuml_dbscan(space.graph, eps=eps, min_samples=min_samples)
     np.testing.assert_array_equal(found.labels, expected.labels)
@@ -75,11 +75,7 @@ def test_a_device_without_cuml_is_refused_before_any_work(make, monkeypatch):
     with pytest.raises(ConfigError, match="cuML is not installed: install itkm"):
         jaccard_space(
             make.people(5, 4, 8, 0.4, 3),
-            k1=4,
-            k2=2,
-            max_distance=0.5,
-            backend="torch",
-            dbscan="cuml",
+            LabelOptions(k1=4, k2=2, eps=0.5, backend="torch", dbscan="cuml"),
             workers=Threads(1, "cpu"),
         )
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import silhouette_score
 
+from itkm_core.clustering import LabelOptions
 from itkm_core.clustering.pseudo_labels import jaccard_space
 from itkm_core.clustering.silhouette import silhouette
 
@@ -49,7 +50,7 @@ def dense(twin, rows, k1, k2):
 def test_it_is_the_twins(make, twin, name, options, eps):
     made = {"people": (15, 8, 16, 0.9, 2), "hard people": (25, 5, 8, 1.2, 3)}
     rows = make.people(*made[name]) if name in made else make.awkward[name]
-    space = jaccard_space(rows, max_distance=REACH, **options)
+    space = jaccard_space(rows, LabelOptions(eps=REACH, **options))
     labels = space.cluster(eps).labels
     found = silhouette(space.graph, labels)
     if labels.max() < 1:
@@ -63,7 +64,7 @@ def test_images_of_one_encoding_that_are_a_cluster_each(make, twin):
     # min_samples = 1 and no query expansion: copies beyond k1 are core images near nobody.
     rows = np.concatenate([make.awkward["copies of one image"], make.people(6, 5, 8, 0.3, 0)])
     options = dict(k1=4, k2=1, min_samples=1)
-    space = jaccard_space(rows, max_distance=REACH, **options)
+    space = jaccard_space(rows, LabelOptions(eps=REACH, **options))
     labels = space.cluster(0.6).labels
     types = space.graph.types
     last = types.members[types.start[1:] - 1]
@@ -75,7 +76,7 @@ def test_images_of_one_encoding_that_are_a_cluster_each(make, twin):
 def test_with_no_outliers_and_all_pairs_it_is_scikit_learns(make, twin):
     rows = make.people(4, 6, 16, 0.4, 1)
     reach = 1 - 1e-5
-    space = jaccard_space(rows, k1=24, k2=6, max_distance=reach)
+    space = jaccard_space(rows, LabelOptions(k1=24, k2=6, eps=reach))
     labels = np.repeat(np.arange(4), 6)
     d = dense(twin, rows, 24, 6)
     np.fill_diagonal(d, 0)
@@ -85,13 +86,13 @@ def test_with_no_outliers_and_all_pairs_it_is_scikit_learns(make, twin):
 
 def test_threads_do_not_change_it(make):
     rows = make.people(300, 9, 16, 1.0, 4)
-    space = jaccard_space(rows, k1=12, k2=3, max_distance=REACH)
+    space = jaccard_space(rows, LabelOptions(k1=12, k2=3, eps=REACH))
     labels = space.cluster(0.6).labels
     assert silhouette(space.graph, labels, threads=1) == silhouette(space.graph, labels, threads=3)
 
 
 def test_fewer_than_two_clusters_compare_with_nothing(make):
-    space = jaccard_space(make.awkward["all equal"], k1=20, k2=2, max_distance=REACH)
+    space = jaccard_space(make.awkward["all equal"], LabelOptions(k1=20, k2=2, eps=REACH))
     labels = np.zeros(50, np.int64)
     assert silhouette(space.graph, labels) is None
     assert silhouette(space.graph, labels - 1) is None

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from itkm_core.clustering import pseudo_label
+from itkm_core.clustering import LabelOptions, pseudo_label
 from itkm_core.clustering.arrivals.label import label_arrivals
 from itkm_core.errors import ConfigError, FeatureError, StorageError
 from itkm_core.neighbors.nearest import nearest
@@ -86,7 +86,7 @@ def test_labels_are_those_of_the_library_and_arrivals_follow_one_another(
     said = run(rows[180:210], "new", against="old")
     index = read_index(str(tmp_path / "old"))
     known, _ = read_group(index.place, index.groups["features"])
-    found = label_arrivals(known, rows[180:210], **OPTIONS)
+    found = label_arrivals(known, rows[180:210], options=LabelOptions(**OPTIONS))
     table = table_of(tmp_path / "new")
     assert table.schema == table_of(tmp_path / "old").schema
     assert table["sample_id"].to_pylist() == list(range(180, 210))
@@ -100,7 +100,7 @@ def test_labels_are_those_of_the_library_and_arrivals_follow_one_another(
     assert f"{found.parameters['num_joined']}" in said
     # The new folder knows the old images too.
     run(rows[210:], "newer", against="new")
-    later = label_arrivals(found.known, rows[210:], **OPTIONS)
+    later = label_arrivals(found.known, rows[210:], options=LabelOptions(**OPTIONS))
     assert table_of(tmp_path / "newer")["label"].to_pylist() == later.labels.tolist()
     assert table_of(tmp_path / "newer")["sample_id"].to_pylist() == list(range(210, 240))
 
@@ -135,7 +135,7 @@ def test_each_group_is_labelled_against_its_own(run: Callable[..., str], tmp_pat
     index = read_index(str(tmp_path / "old"))
     known, _ = read_group(index.place, index.groups["uvi/1"])
     mine = np.arange(301, 480, 2)
-    found = label_arrivals(known, rows[mine], sample_ids=mine, **OPTIONS)
+    found = label_arrivals(known, rows[mine], sample_ids=mine, options=LabelOptions(**OPTIONS))
     np.testing.assert_array_equal(table["label"].to_numpy()[1::2], found.labels)
     # A group that is new is labelled on its own.
     alone = pseudo_label(rows[mine - 1], **OPTIONS)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from itkm_core.clustering import pseudo_label
+from itkm_core.clustering import LabelOptions, pseudo_label
 from itkm_core.clustering.arrivals.label import label_arrivals
 from itkm_core.corpus.schema import Corpus, train_ids
 from itkm_core.errors import ConfigError
@@ -85,7 +85,9 @@ def test_a_corpus_is_labelled_group_by_group(labelled: Labelled) -> None:
     for group in (0, 1):
         ids = train_ids(labelled.corpus, "ucc", group)
         rows = read_features(features, ids, Block("ucc", group))
-        expected = pseudo_label(rows, sample_ids=ids, **config.labels.for_scenario("ucc"))
+        expected = pseudo_label(
+            rows, sample_ids=ids, k1=6, k2=2, eps=config.labels.eps, min_samples=3
+        )
         mine = table["group"].to_numpy() == group
         np.testing.assert_array_equal(table["sample_id"].to_numpy()[mine], ids)
         np.testing.assert_array_equal(table["label"].to_numpy()[mine], expected.labels)
@@ -137,7 +139,7 @@ def test_later_pictures_are_labelled_against_a_corpus(labelled: Labelled, tmp_pa
         known, _ = read_group(index.place, index.groups[name])
         ids = first_id + known.sample_ids
         expected = label_arrivals(
-            known, known.rows, sample_ids=ids, **index.groups[name].parameters
+            known, known.rows, sample_ids=ids, options=LabelOptions(**index.groups[name].parameters)
         )
         mine = table["group"].to_numpy() == group
         np.testing.assert_array_equal(table["sample_id"].to_numpy()[mine], ids)

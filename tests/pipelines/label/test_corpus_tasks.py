@@ -13,7 +13,7 @@ import pytest
 from made import unit
 from rich.console import Console
 
-from itkm_core.clustering import pseudo_label
+from itkm_core.clustering import LabelOptions, pseudo_label
 from itkm_core.clustering.cameras import camera_means, without_camera, without_means
 from itkm_core.corpus import schema
 from itkm_core.errors import FeatureError
@@ -54,7 +54,14 @@ def made(
             monkeypatch.setattr(module, "cameras_of", lambda corpus, ids: cameras[ids])
         out = base / "label"
         task = GroupTask(
-            "c", Block("uvi", 0), base / "features", out, None, OPTIONS, True, learns=False
+            "c",
+            Block("uvi", 0),
+            base / "features",
+            out,
+            None,
+            LabelOptions(**OPTIONS),
+            without_camera=True,
+            learns=False,
         )
         return task, features
 

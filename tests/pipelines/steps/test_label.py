@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from made import unit
 
-from itkm_core.clustering import pseudo_label
+from itkm_core.clustering import LabelOptions, pseudo_label
 from itkm_core.clustering.cameras import without_camera
 from itkm_core.clustering.centroids import cluster_means
 from itkm_core.corpus import schema
@@ -22,7 +22,8 @@ from pipelines.artifacts.labels import read_centroids, read_labels
 from pipelines.steps import label
 from pipelines.steps.label import GroupTask, label_group
 
-OPTIONS = {"k1": 6, "k2": 2, "eps": 0.5, "min_samples": 2}
+ASKED = {"k1": 6, "k2": 2, "eps": 0.5, "min_samples": 2}
+OPTIONS = LabelOptions(**ASKED)
 NOISE = {"eps": 1e-6, "min_samples": 4}  # nothing is that near to three others
 
 
@@ -50,7 +51,7 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GroupTask:
 def again(task: GroupTask, **options: float) -> GroupTask:
     """The next round of the same group."""
     out = Place(task.out.uri + "-again")
-    return replace(task, out=out, previous=task.out, options={**OPTIONS, **options})
+    return replace(task, out=out, previous=task.out, options=replace(OPTIONS, **options))
 
 
 def test_labels_of_the_same_features_agree_with_the_round_before(task: GroupTask) -> None:
@@ -73,17 +74,17 @@ def test_all_noise_keeps_the_labels_of_the_round_before_and_warns(task: GroupTas
 
 def test_all_noise_in_the_first_round_stops(task: GroupTask) -> None:
     with pytest.raises(LabelError, match="Raise eps"):
-        label_group(replace(task, options={**OPTIONS, **NOISE}))
+        label_group(replace(task, options=replace(OPTIONS, **NOISE)))
 
 
 def test_where_nothing_is_learnt_all_noise_is_an_answer(task: GroupTask) -> None:
-    _, facts = label_group(replace(task, options={**OPTIONS, **NOISE}, learns=False))
+    _, facts = label_group(replace(task, options=replace(OPTIONS, **NOISE), learns=False))
     assert "all images are outliers" in facts["warning"]
     assert facts["condition"] == "all_noise"
     assert set(read_labels(task.out)["label"].to_pylist()) == {-1}
 
 
-AUTO = {**OPTIONS, "eps": "auto", "eps_candidates": [0.3, 0.4, 0.5]}
+AUTO = replace(OPTIONS, eps="auto", eps_candidates=(0.3, 0.4, 0.5))
 
 
 def test_a_chosen_eps_is_written_down_with_its_reason(task: GroupTask) -> None:
@@ -94,15 +95,15 @@ def test_a_chosen_eps_is_written_down_with_its_reason(task: GroupTask) -> None:
     assert facts["eps_reason"] == parameters["eps_reason"]
     assert "labels change least" in facts["eps_reason"]
     assert parameters["eps_asked"] == "auto"
-    assert [point["eps"] for point in parameters["sweep"]["points"]] == AUTO["eps_candidates"]
-    expected = pseudo_label(features, **{**OPTIONS, "eps": facts["eps"]}).labels
+    assert [point["eps"] for point in parameters["sweep"]["points"]] == [0.3, 0.4, 0.5]
+    expected = pseudo_label(features, **{**ASKED, "eps": facts["eps"]}).labels
     np.testing.assert_array_equal(read_labels(task.out)["label"].to_numpy(), expected)
 
 
 def test_where_no_candidate_serves_the_labels_before_are_kept_or_the_run_stops(
     task: GroupTask,
 ) -> None:
-    useless = {**AUTO, "min_samples": 20}
+    useless = replace(AUTO, min_samples=20)
     for learns in (True, False):
         with pytest.raises(LabelError, match=r"uvi/0: no eps gives labels.*0\.3 all_noise"):
             label_group(replace(task, options=useless, learns=learns))
@@ -123,7 +124,7 @@ def test_labels_may_be_of_features_without_their_camera(
     features = read_features(task.features, np.arange(24), Block("uvi", 0))
     label_group(replace(task, without_camera=True))
     found = read_labels(task.out)["label"].to_numpy()
-    expected = pseudo_label(without_camera(features, cameras), **OPTIONS).labels
+    expected = pseudo_label(without_camera(features, cameras), **ASKED).labels
     np.testing.assert_array_equal(found, expected)
     # What is learnt from is the features as they are.
     np.testing.assert_allclose(read_centroids(task.out), cluster_means(features, found))

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from itkm_core.clustering import LabelOptions
 from itkm_core.clustering.footprint import LIBRARIES, estimate_memory
 from itkm_core.errors import FeatureError, LabelError
 from itkm_core.storage.place import Place
@@ -17,7 +18,7 @@ from pipelines.steps import label_resources
 from pipelines.steps.label import GroupTask
 from pipelines.steps.label_resources import resources_needed
 
-OPTIONS = {"k1": 30, "k2": 6, "eps": 0.5, "min_samples": 4, "backend": "auto", "recall": 0.99}
+OPTIONS = LabelOptions(k1=30, k2=6, eps=0.5, min_samples=4)
 
 
 def machines(

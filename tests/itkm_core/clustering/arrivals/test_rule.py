@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from itkm_core.clustering import LabelOptions
 from itkm_core.clustering.arrivals.label import Known, label_arrivals
 from itkm_core.neighbors.nearest import nearest
 
@@ -93,7 +94,7 @@ def by_twin(twin, known, rows, ids, options):
 
 
 def check_against_twin(twin, known, rows, ids, options):
-    found = label_arrivals(known, rows, sample_ids=ids, **options)
+    found = label_arrivals(known, rows, sample_ids=ids, options=LabelOptions(**options))
     expected, lists, back = by_twin(twin, known, rows, ids, options)
     np.testing.assert_array_equal(found.known.lists, lists)
     np.testing.assert_array_equal(found.known.labels, expected.labels)
