@@ -17,10 +17,10 @@ def add(a, b):
 def test_no_folder_for_machine_code_costs_only_time(monkeypatch):
     njit = numba.njit
 
-    def without_cache(**options):
+    def without_cache(*functions, **options):
         if options.get("cache"):
             raise RuntimeError("cannot cache function: no locator available")
-        return njit(**options)
+        return njit(*functions, **options)
 
     monkeypatch.setattr(numba, "njit", without_cache)
     assert kernel(add)(2, 3) == 5
@@ -42,9 +42,9 @@ for kind in list(vars(caching).values()):
     if isinstance(kind, type) and issubclass(kind, caching._CacheLocator):
         kind.ensure_cache_path = refuse
 import numpy as np
-from itkm_core.clustering import duplicates
-sizes = duplicates.group_equal_rows(np.ones((3, 1), np.float32)).sizes
-print(sizes, duplicates._equal.stats.cache_path)
+from itkm_core.neighbors import equal_rows
+sizes = equal_rows.group_equal_rows(np.ones((3, 1), np.float32)).sizes
+print(sizes, equal_rows._equal.stats.cache_path)
 """
 
 
