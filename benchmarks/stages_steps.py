@@ -200,7 +200,7 @@ def _training(world: Path, *, heterogeneous: bool) -> Step:
     import torch
 
     from itkm_core.learning.config import HeterogeneousConfig, HomogeneousConfig
-    from itkm_core.learning.heterogeneous import StageThree
+    from itkm_core.learning.heterogeneous import Links, StageThree
     from itkm_core.learning.homogeneous import StageOne
     from itkm_core.learning.instance_bank import InstanceBank
     from itkm_core.learning.memory import ClusterMemory
@@ -217,12 +217,12 @@ def _training(world: Path, *, heterogeneous: bool) -> Step:
         for side in SIDES
     ]
     if heterogeneous:
-        links = _links(world)
         banks = [
             InstanceBank(_sample_ids(world, side), np.load(world / f"small-{side}.npy"))
             for side in SIDES
         ]
         texts = [torch.from_numpy(np.load(world / f"small-text-{side}.npy")) for side in SIDES]
+        clusters, instances = _positives(world)
         options = HeterogeneousConfig()
         stage: StageOne = StageThree(
             encoder,
@@ -230,9 +230,7 @@ def _training(world: Path, *, heterogeneous: bool) -> Step:
             config,
             total_steps=1000,
             options=options,
-            texts=texts,
-            banks=banks,
-            **links,
+            links=Links(texts, clusters, banks, instances),
         )
     else:
         stage = StageOne(encoder, memories, config, total_steps=1000)
@@ -245,8 +243,8 @@ def _training(world: Path, *, heterogeneous: bool) -> Step:
     return step
 
 
-def _links(world: Path) -> dict[str, Any]:
-    """Positives of StageThree, from what the matching stages wrote."""
+def _positives(world: Path) -> tuple[list[Any], list[Any]]:
+    """Clusters' and images' positives, from what the matching stages wrote."""
     from itkm_core.learning.terms import Positives
 
     found = np.load(world / "clusters.npz")
@@ -256,7 +254,7 @@ def _links(world: Path) -> dict[str, Any]:
         arrays = np.load(world / f"instances-{side}.npz")
         of_images.append(Positives(1 - side, *(arrays[f"arr_{number}"] for number in range(3))))
     pairs = [Positives(1 - side, *clusters[2 * side : 2 * side + 2]) for side in SIDES]
-    return {"clusters": pairs, "instances": of_images}
+    return pairs, of_images
 
 
 def _indices(world: Path) -> tuple[list[Any], np.ndarray]:

@@ -6,6 +6,7 @@ docs/definition.md, "Stage III".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -49,23 +50,37 @@ class TextTerm(Term):
         return cluster_nce(features, targets, text, self.temperature)
 
 
+@dataclass(frozen=True)
+class Links:
+    """What a round of Stage III learns from besides its labels. A part that is None is absent.
+
+    Every part has an entry per block, in the order of the blocks of the plans, and None for a block that has
+    none, such as the only group of its scenario.
+
+    texts: float32 [K, D] text representation of each cluster (after DRU).
+    clusters: positives of each cluster among the opposite block's clusters (CHM).
+    banks: this round's features; moved to the encoder's device and changed in place (IHM).
+    instances: positives of each bank row among the opposite bank's rows (IHM).
+    """
+
+    texts: Sequence[Tensor | None] | None = None
+    clusters: Sequence[Positives | None] | None = None
+    banks: Sequence[InstanceBank | None] | None = None
+    instances: Sequence[Positives | None] | None = None
+
+
 class StageThree(StageOne):
     """L = L_homo + l_c L_chm + l_i L_ihm + l_t L_text (docs/definition.md, "Stage III").
 
-    A part that is not given, or whose weight is 0, is absent. Everything per block is in the order
-    of the blocks of the plans, with None for a block that has none, such as the only group of its
-    scenario.
+    A term whose links are not given, or whose weight is 0, is absent.
 
     Args:
         encoder, memories, config, total_steps: see `StageOne`.
         options: weights and what else belongs to the added terms.
-        texts: float32 [K, D] text representation of each cluster (after DRU).
-        clusters: positives of each cluster among the opposite block's clusters (CHM).
-        banks: this round's features; moved to the encoder's device and changed in place (IHM).
-        instances: positives of each bank row among the opposite bank's rows (IHM).
+        links: what the added terms learn from.
 
     Raises:
-        TrainingError: parts that do not belong together, or instances without banks.
+        TrainingError: links that do not belong together, or instances without banks.
     """
 
     def __init__(
@@ -76,34 +91,36 @@ class StageThree(StageOne):
         *,
         total_steps: int,
         options: HeterogeneousConfig,
-        texts: Sequence[Tensor | None] | None = None,
-        clusters: Sequence[Positives | None] | None = None,
-        banks: Sequence[InstanceBank | None] | None = None,
-        instances: Sequence[Positives | None] | None = None,
+        links: Links,
     ) -> None:
         terms: list[Term] = []
-        if clusters is not None and options.chm_weight:
+        if links.clusters is not None and options.chm_weight:
             terms.append(
                 ClusterMatchTerm(
-                    memories, clusters, temperature=config.temperature, weight=options.chm_weight
+                    memories,
+                    links.clusters,
+                    temperature=config.temperature,
+                    weight=options.chm_weight,
                 )
             )
-        if instances is not None and options.ihm_weight:
-            _check_banks(banks, memories)
+        if links.instances is not None and options.ihm_weight:
+            _check_banks(links.banks, memories)
             terms.append(
                 InstanceMatchTerm(
-                    banks or (),
-                    instances,
+                    links.banks or (),
+                    links.instances,
                     temperature=config.temperature,
                     momentum=options.instance_momentum,
                     max_negatives=options.max_negatives,
                     weight=options.ihm_weight,
                 )
             )
-        if texts is not None and options.text_weight:
-            _check_texts(texts, memories)
+        if links.texts is not None and options.text_weight:
+            _check_texts(links.texts, memories)
             terms.append(
-                TextTerm(texts, temperature=options.text_temperature, weight=options.text_weight)
+                TextTerm(
+                    links.texts, temperature=options.text_temperature, weight=options.text_weight
+                )
             )
         super().__init__(encoder, memories, config, total_steps=total_steps, terms=terms)
 

@@ -1,4 +1,4 @@
-"""What a round of Stage III learns from beside its labels: texts, matches and the features of its images."""
+"""What a round of Stage III learns from besides its labels: texts, matches, and the features of its images."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from pipelines.artifacts.matches import read_clusters, read_instances
 from pipelines.artifacts.texts import read_texts
 
 if TYPE_CHECKING:
+    from itkm_core.learning.heterogeneous import Links
     from itkm_core.learning.terms import Positives
     from pipelines.training.tasks import TrainTask
 
 
-def links_of(task: TrainTask, tables: Sequence[pa.Table]) -> dict[str, Any]:
-    """Keyword arguments of `StageThree`: an entry per block in each, None for a part that is off."""
+def links_of(task: TrainTask, tables: Sequence[pa.Table]) -> Links:
+    """The links of the blocks of these label tables; None for a part that the configuration turns off."""
+    from itkm_core.learning.heterogeneous import Links
+
     blocks = [Block.of(table) for table in tables]
     config = task.config
-    links: dict[str, Any] = {}
+    texts = clusters = instances = banks = None
     if config.guides_by_text:
-        links["texts"] = _texts(task, blocks)
+        texts = [_text(task, block) for block in blocks]
     if config.matches_clusters:
-        links["clusters"] = [_clusters(task, blocks, block) for block in blocks]
+        clusters = [_clusters(task, blocks, block) for block in blocks]
     if config.matches_instances:
-        links["instances"] = [_instances(task, blocks, block) for block in blocks]
-        links["banks"] = [
-            None if found is None else _bank(task, table, block)
-            for found, table, block in zip(links["instances"], tables, blocks, strict=True)
+        instances = [_instances(task, blocks, block) for block in blocks]
+        banks = [
+            None if found is None else _bank(task, table)
+            for found, table in zip(instances, tables, strict=True)
         ]
-    return links
+    return Links(texts, clusters, banks, instances)
 
 
-def _texts(task: TrainTask, blocks: Sequence[Block]) -> list[Any]:
+def _text(task: TrainTask, block: Block) -> Any:
     import torch
 
-    return [
-        torch.from_numpy(read_texts(task.matches[block.scenario], str(block.group)).clusters)
-        for block in blocks
-    ]
+    return torch.from_numpy(read_texts(task.matches[block.scenario], str(block.group)).clusters)
 
 
 def _clusters(task: TrainTask, blocks: Sequence[Block], block: Block) -> Positives | None:
@@ -50,8 +50,7 @@ def _clusters(task: TrainTask, blocks: Sequence[Block], block: Block) -> Positiv
     found = read_clusters(task.matches[block.scenario]) if block.opposite in blocks else None
     if found is None:
         return None
-    indptr, indices = found.targets(block.group)
-    return Positives(blocks.index(block.opposite), indptr, indices)
+    return Positives(blocks.index(block.opposite), *found.targets(block.group))
 
 
 def _instances(task: TrainTask, blocks: Sequence[Block], block: Block) -> Positives | None:
@@ -60,14 +59,13 @@ def _instances(task: TrainTask, blocks: Sequence[Block], block: Block) -> Positi
     found = read_instances(task.matches[block.scenario]) if block.opposite in blocks else None
     if found is None:
         return None
-    indptr, indices = found.positives(block.group)
-    return Positives(blocks.index(block.opposite), indptr, indices, found.hard(block.group))
+    positives, hard = found.positives(block.group), found.hard(block.group)
+    return Positives(blocks.index(block.opposite), *positives, hard)
 
 
-def _bank(task: TrainTask, table: pa.Table, block: Block) -> Any:
+def _bank(task: TrainTask, table: pa.Table) -> Any:
     from itkm_core.learning.instance_bank import InstanceBank
 
     assert task.features is not None
     ids = table["sample_id"].to_numpy()
-    features = read_features(task.features, ids, block)
-    return InstanceBank(ids, features)
+    return InstanceBank(ids, read_features(task.features, ids, Block.of(table)))

@@ -132,7 +132,7 @@ def build_stage(
             training,
             total_steps=config.heterogeneous_rounds * training.steps_per_round,
             options=config.heterogeneous,
-            **links_of(task, tables),
+            links=links_of(task, tables),
         )
     else:
         total = config.homogeneous_rounds * training.steps_per_round

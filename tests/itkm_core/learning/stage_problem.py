@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from itkm_core.corpus.sampling import BatchPlan, GroupIndex, GroupLabels, plan_step
 from itkm_core.learning.config import HeterogeneousConfig, HomogeneousConfig
-from itkm_core.learning.heterogeneous import StageThree
+from itkm_core.learning.heterogeneous import Links, StageThree
 from itkm_core.learning.homogeneous import StageOne
 from itkm_core.learning.instance_bank import InstanceBank
 from itkm_core.learning.memory import ClusterMemory
@@ -168,5 +168,5 @@ def make_stage_three(
         config,
         total_steps=2 * NUM_STEPS,
         options=options or make_options(),
-        **{**make_parts(), **parts},
+        links=Links(**{**make_parts(), **parts}),
     )

@@ -16,7 +16,7 @@ from itkm_core.corpus.sampling import BatchPlan
 from itkm_core.errors import TrainingError
 from itkm_core.learning import matching_terms
 from itkm_core.learning.config import HeterogeneousConfig
-from itkm_core.learning.heterogeneous import StageThree
+from itkm_core.learning.heterogeneous import Links, StageThree
 from itkm_core.learning.instance_bank import InstanceBank
 from itkm_core.learning.trainer import Trainer
 
@@ -333,7 +333,7 @@ def test_steps_on_a_gpu(precision: str, tolerance: float) -> None:
         config,
         total_steps=2 * problem.NUM_STEPS,
         options=problem.make_options(),
-        **problem.make_parts(),
+        links=Links(**problem.make_parts()),
     )
     for terms in expected:
         assert stage.step(images, plan).term_losses == pytest.approx(terms, rel=tolerance)
