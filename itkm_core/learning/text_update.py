@@ -37,7 +37,7 @@ def text_cluster(images: Floats, labels: Ints, texts: Floats) -> Ints:
     if len(texts) == 0:
         raise LabelError(
             f"no cluster among {len(labels)} images, so there is no text to give them: expected at "
-            "least one. Label again with a larger labels.eps or a smaller label.k1"
+            "least one. Label again with a larger labels.eps or a smaller labels.k1"
         )
     chosen = labels.copy()
     outliers = np.flatnonzero(labels < 0)
