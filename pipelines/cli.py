@@ -165,11 +165,11 @@ def run(
 ) -> None:
     """Train an encoder on a corpus and write pseudo-labels."""
     from itkm_core.corpus.schema import Corpus
-    from pipelines.run.command import run_pipeline
+    from pipelines.run.command import print_next, run_pipeline
     from pipelines.session import ray_session
 
     config = load_config(recipe, overrides)
-    Corpus.open(corpus)  # a wrong path shows before Ray starts
+    scored = Corpus.open(corpus).has_identities  # a wrong path shows before Ray starts
     if config.model.name == "itkm-tiny":
         console.print(
             "[yellow]note[/] itkm-tiny knows only small drawn people; for photographs use --recipe joint",
@@ -177,7 +177,8 @@ def run(
             soft_wrap=True,
         )
     with ray_session(console):
-        run_pipeline(config, corpus, out, console)
+        done = run_pipeline(config, corpus, out, console)
+    print_next(console, done, scored=scored)
 
 
 @app.command(rich_help_panel=TRAIN)

@@ -1,7 +1,8 @@
-"""`itkm run`: the rounds of Stage I and Stage III, then the finished encoder's labels."""
+"""`itkm run`: the rounds of Stage I and Stage III, then labels from the finished encoder."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from pipelines.config import RunConfig
 from pipelines.run.dag import Kind, Round, plan_rounds
 from pipelines.run.engine import run_round
 from pipelines.run.steps import RunContext
-from pipelines.run.tables import gain_table, print_round, print_step
+from pipelines.run.tables import gain_tables, print_round, print_step
 from pipelines.telemetry.display import ProgressDisplay
 from pipelines.telemetry.handle import Telemetry
 
@@ -25,7 +26,7 @@ def rounds_of(config: RunConfig, corpus: Corpus) -> list[Round]:
     """The DAG of this configuration on this corpus.
 
     Raises:
-        ConfigError: `only` names a scenario that the corpus has not.
+        ConfigError: `only` names a scenario that is not in the corpus.
         CorpusError: the corpus has no training images.
     """
     corpus = narrow(corpus, config.only)
@@ -48,7 +49,7 @@ def rounds_of(config: RunConfig, corpus: Corpus) -> list[Round]:
 
 
 def start_run(place: Place, config: RunConfig, corpus: Corpus) -> RunFolder:
-    """The run of this configuration on this (narrowed) corpus at `place`, begun or continued. Raises as `open_run`."""
+    """The run of this configuration on this (narrowed) corpus at `place`, new or continued. Raises as `open_run`."""
     identity = {"corpus": corpus.digest, **config.identity()}
     return open_run(place, identity, {"corpus": corpus.root, **config.model_dump(mode="json")})
 
@@ -57,7 +58,7 @@ def run_pipeline(config: RunConfig, corpus_path: str, out: str, console: Console
     """Run (or continue) a whole run on a Ray that is already connected.
 
     Leaves pseudo_labels.parquet (sample_id, scenario, group, label, is_core, confidence) and the last
-    round's checkpoint in the run folder, and prints the table of gains.
+    round's checkpoint in the run folder, and prints the tables of gains.
     """
     corpus = narrow(Corpus.open(corpus_path), config.only)
     rounds = rounds_of(config, corpus)
@@ -79,7 +80,8 @@ def run_pipeline(config: RunConfig, corpus_path: str, out: str, console: Console
             print_round(console, each, manifests)
     labels = [read_labels(run.step(step.name)) for step in rounds[-1].of(Kind.LABEL)]
     (run.place / LABELS_FILE).write_table(pa.concat_tables(labels).sort_by("sample_id"))
-    console.print(gain_table(run, rounds))
+    for table in gain_tables(run, rounds):
+        console.print(table)
     (trained,) = rounds[-2].of(Kind.TRAIN)
     for what, path in (
         ("pseudo-labels", run.place / LABELS_FILE),
@@ -87,11 +89,26 @@ def run_pipeline(config: RunConfig, corpus_path: str, out: str, console: Console
         ("numbers of every step", run.place / "metrics.jsonl"),
         ("run", run.place),
     ):
-        console.print(f"{what:<22} {_shown(path)}", highlight=False, soft_wrap=True)
+        _print_line(console, what, _shown(path))
     return run
 
 
+def print_next(console: Console, run: RunFolder, *, scored: bool) -> None:
+    """What to do after a run, as commands to copy. scored: the corpus has identities to compare with."""
+    typed = Path(sys.argv[0])  # a demo's `itkm` is in a virtual environment that need not be active
+    itkm = str(typed) if typed.name == "itkm" and not typed.is_absolute() else "itkm"
+    console.print("\nNext")
+    if scored:
+        _print_line(console, "all scores", f"{itkm} evaluate {_shown(run.place)}")
+    _print_line(console, "your own pictures", f"{itkm} ingest --as folder PATH --out corpus")
+    _print_line(console, "what to read", "README.md, docs/corpus.md, docs/evaluation.md")
+
+
+def _print_line(console: Console, what: str, where: str) -> None:
+    console.print(f"{what:<22} {where}", highlight=False, markup=False, soft_wrap=True)
+
+
 def _shown(place: Place) -> str:
-    """A local place relative to where the user stands, when it is below."""
+    """A place below the working directory as a relative path, any other in full."""
     path = Path(str(place))
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(place)

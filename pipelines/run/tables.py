@@ -1,4 +1,4 @@
-"""What the terminal shows of a run: a line a step, a line a round, and the table at the end."""
+"""What a run prints: a line per step, a line per round, and the tables at the end."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from itkm_core.clustering.footprint import gigabytes
 from pipelines.artifacts.run_folder import Manifest, RunFolder
 from pipelines.run.dag import Kind, Round, Step
 
+# Headings of first columns: `uvi 1->0`, from the query's group to the gallery's, and `uvi/1`.
+DIRECTION, BLOCK = "query->gallery", "scenario/group"
+
 
 def print_step(console: Console, step: Step, manifest: Manifest, reused: bool) -> None:
-    """One line for a step that ended."""
+    """One line for a finished step."""
     how = "reused" if reused else f"{manifest.seconds:6.1f} s"
     line = f"  {step.title:<18} {how:>9}  {_of_step(step, manifest.facts)}"
     console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -47,15 +50,12 @@ def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
             return _of_training(facts)
         case Kind.EVALUATE:
             rows = facts["retrieval"]
-            scores = [
-                f"{r['scenario']} {r['query_group']}->{r['gallery_group']} {percent(r['mean_ap'])}"
-                for r in rows
-            ]
+            scores = [f"{_direction(row)} {percent(row['mean_ap'])}" for row in rows]
             return "mAP " + ", ".join(scores) if rows else "no query and gallery images"
 
 
 def _of_training(facts: Mapping[str, Any]) -> str:
-    if facts["loss"] is None:  # cut off behind its last step: nothing was left to do
+    if facts["loss"] is None:  # a run stopped after its last step and continued
         return "no step was left"
     return (
         f"loss {facts['first_loss']:.3f} -> {facts['loss']:.3f}, "
@@ -76,12 +76,12 @@ def _of_match(facts: Mapping[str, Any]) -> str:
     if instances is not None:
         images = sum(side["num_images"] for side in instances)
         positives = sum(side["num_images"] * (side["mean_size"] or 0.0) for side in instances)
-        parts.append(f"{positives / max(images, 1):.1f} instance positives an image")
+        parts.append(f"{positives / max(images, 1):.1f} instance positives per image")
     return ", ".join(parts)
 
 
 def _matches_right(evaluation: Mapping[str, Any]) -> str:
-    """How right a round's matches are, a scenario after the other; empty where none were scored."""
+    """How many of a round's matches are correct, per scenario; empty if none were scored."""
     parts = []
     for scenario, scores in evaluation.get("matches", {}).items():
         words = []
@@ -95,7 +95,7 @@ def _matches_right(evaluation: Mapping[str, Any]) -> str:
             words.append(f"instances {'/'.join(precisions)}")
         if words:
             parts.append(f"{scenario} {' '.join(words)}")
-    return "matches right " + ", ".join(parts) if parts else ""
+    return "correct matches " + ", ".join(parts) if parts else ""
 
 
 def print_round(console: Console, each: Round, manifests: Mapping[str, Manifest]) -> None:
@@ -127,72 +127,63 @@ def print_round(console: Console, each: Round, manifests: Mapping[str, Manifest]
 
 
 def evaluation_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
-    """Retrieval per scenario and direction."""
-    table = Table(title=title, title_justify="left")
-    for name in ("scenario", "query -> gallery"):
-        table.add_column(name)
-    names = ("mAP", "mINP", "rank-1", "rank-5", "rank-10", "queries", "skipped")
-    for name in names:
-        table.add_column(name, justify="right")
+    """Retrieval per scenario and direction, from the query's group to the gallery's; scores in %."""
+    names = ("mAP", "mINP", "rank-1", "rank-5", "rank-10", "queries")
+    table = _table(title, DIRECTION, *names)
     for row in rows:
-        scores = [row["mean_ap"], row["mean_inp"], row["rank_1"], row["rank_5"], row["rank_10"]]
-        table.add_row(
-            row["scenario"],
-            f"g={row['query_group']} -> g={row['gallery_group']}",
-            *[percent(score) for score in scores],
-            f"{row['num_queries']:,}",
-            f"{row['num_skipped']:,}",
-        )
+        scores = [row[key] for key in ("mean_ap", "mean_inp", "rank_1", "rank_5", "rank_10")]
+        numbers = [percent(score) for score in scores]
+        table.add_row(_direction(row), *numbers, f"{row['num_queries']:,}")
+    left_out = [f"{_direction(row)} {row['num_skipped']:,}" for row in rows if row["num_skipped"]]
+    if left_out:
+        table.caption = f"queries without a match, left out: {', '.join(left_out)}"
     return table
 
 
 def quality_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
-    """Pseudo-labels against identities, per (scenario, group)."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("scenario/group")
+    """Pseudo-labels against identities, per (scenario, group); scores in %."""
     names = ("ARI", "NMI", "clustered", "purity", "clusters", "persons")
-    for name in names:
-        table.add_column(name, justify="right")
+    table = _table(title, BLOCK, *names)
     for row in rows:
         scores = [percent(row[key]) for key in ("ari", "nmi", "coverage", "purity")]
         table.add_row(row["group"], *scores, f"{row['num_clusters']:,}", f"{row['num_persons']:,}")
     return table
 
 
-def gain_table(run: RunFolder, rounds: Sequence[Round]) -> Table:
-    """Per scenario, zero-shot against after: mAP and rank-1, ARI where known, clusters, outliers."""
-    first, last = rounds[0], rounds[-1]
-    table = Table(title="zero-shot -> after training", title_justify="left")
-    for name in ("scenario", "", "mAP", "rank-1", "ARI", "clusters", "outliers"):
-        table.add_column(name, justify="left" if name in ("scenario", "") else "right")
-    scenarios = list(dict.fromkeys(step.scenario for step in first.of(Kind.LABEL)))
-    before, after = evaluation_of(run, first), evaluation_of(run, last)
-    for scenario in scenarios:
-        for row, end in _paired(before["retrieval"], after["retrieval"], scenario):
-            table.add_row(
-                scenario,
-                f"{row['query_group']}->{row['gallery_group']}",
-                _moved(row["mean_ap"], end["mean_ap"]),
-                _moved(row["rank_1"], end["rank_1"]),
-            )
-        for step, final in zip(first.of(Kind.LABEL), last.of(Kind.LABEL), strict=True):
-            if step.scenario != scenario:
-                continue
-            start, done = run.read(step.name), run.read(final.name)
-            assert start is not None
-            assert done is not None
-            key = step.block.name
-            table.add_row(
-                scenario,
-                f"group {step.group}",
-                "",
-                "",
-                _moved(_ari(before, key), _ari(after, key)),
-                f"{start.facts['clusters']:,} -> {done.facts['clusters']:,}",
-                _moved(start.facts["outlier_share"], done.facts["outlier_share"]),
-            )
-        table.add_section()
+def gain_tables(run: RunFolder, rounds: Sequence[Round]) -> list[Table]:
+    """Scores of the first round and the last: retrieval, if there are queries, and pseudo-labels."""
+    before, after = (evaluation_of(run, each) for each in (rounds[0], rounds[-1]))
+    retrieval = _table("retrieval: zero-shot -> trained, %", DIRECTION, "mAP", "rank-1")
+    for row, end in zip(before["retrieval"], after["retrieval"], strict=True):
+        scores = [_moved(row[key], end[key]) for key in ("mean_ap", "rank_1")]
+        retrieval.add_row(_direction(row), *scores)
+    names = ("ARI %", "clusters", "outliers %")
+    labels = _table("pseudo-labels: zero-shot -> trained", BLOCK, *names)
+    for first, last in zip(rounds[0].of(Kind.LABEL), rounds[-1].of(Kind.LABEL), strict=True):
+        start, done = run.read(first.name), run.read(last.name)
+        assert start is not None
+        assert done is not None
+        name = first.block.name
+        labels.add_row(
+            name,
+            _moved(_ari(before, name), _ari(after, name)),
+            f"{start.facts['clusters']:,} -> {done.facts['clusters']:,}",
+            _moved(start.facts["outlier_share"], done.facts["outlier_share"]),
+        )
+    return [table for table in (retrieval, labels) if table.row_count]
+
+
+def _table(title: str, first: str, *numbers: str) -> Table:
+    """A table of numbers whose first column, of names, gives way on a narrow terminal."""
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    table.add_column(first, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
     return table
+
+
+def _direction(row: Mapping[str, Any]) -> str:
+    return f"{row['scenario']} {row['query_group']}->{row['gallery_group']}"
 
 
 def percent(value: float | None, *, sign: bool = False) -> str:
@@ -213,13 +204,6 @@ def evaluation_of(run: RunFolder, each: Round) -> dict[str, Any]:
     steps = each.of(Kind.EVALUATE)
     manifest = run.read(steps[0].name) if steps else None
     return manifest.facts if manifest is not None else {"retrieval": [], "labels": []}
-
-
-def _paired(
-    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], scenario: str
-) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    pairs = zip(before, after, strict=True)
-    return [(row, end) for row, end in pairs if row["scenario"] == scenario]
 
 
 def _ari(evaluation: Mapping[str, Any], key: str) -> float | None:

@@ -1,16 +1,26 @@
-"""The lines of a run's steps."""
+"""What a run prints: lines of its steps and rounds, tables, what to do next."""
 
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
-from pipelines.artifacts.run_folder import Manifest
+from itkm_core.storage.place import Place
+from pipelines.artifacts.run_folder import Manifest, RunFolder
+from pipelines.run.command import print_next
 from pipelines.run.dag import Kind, Step, plan_rounds
-from pipelines.run.tables import print_round, print_step
+from pipelines.run.tables import (
+    evaluation_table,
+    gain_tables,
+    print_round,
+    print_step,
+    quality_table,
+)
 
 TRAINING = {"first_loss": 4.0, "loss": 1.5, "images_per_second": 100.0, "start_seconds": 2.0}
 PROMPTS = {
@@ -64,7 +74,7 @@ def line(kind: Kind, facts: dict[str, Any]) -> str:
                 "40 matched, 32 reliable",
                 "78 % mutual best",
                 "25 %",
-                "6.1 instance positives an image",
+                "6.1 instance positives per image",
             ],
         ),
         (Kind.MATCH, {"text": True, "warning": ""}, ["texts updated\n"]),
@@ -102,5 +112,124 @@ def test_the_rounds_line_has_the_matches_where_they_are_scored() -> None:
     console = Console(file=io.StringIO(), width=400)
     print_round(console, second, manifests)
     shown = console.file.getvalue()
-    assert "matches right uvi 50.0 (reliable 60.0) instances 20.0/-" in shown
+    assert "correct matches uvi 50.0 (reliable 60.0) instances 20.0/-" in shown
     assert "loss 1.500" in shown
+
+
+NAMES = ("ucc", "clothes-2")
+BLOCKS = [(name, group) for name in NAMES for group in (0, 1)]
+RETRIEVAL = [
+    {
+        "scenario": name,
+        "query_group": query,
+        "gallery_group": 1 - query,
+        **dict.fromkeys(("mean_ap", "mean_inp", "rank_1", "rank_5", "rank_10"), score),
+        "num_queries": 123_456,
+        "num_skipped": 12_345,
+    }
+    for name, score in zip(NAMES, (1.0, 0.384), strict=True)
+    for query in (1, 0)
+]
+QUALITY = [
+    {
+        "group": f"{name}/{group}",
+        **dict.fromkeys(("ari", "nmi", "coverage", "purity"), 1.0),
+        "num_clusters": 123_456,
+        "num_persons": 123_456,
+    }
+    for name, group in BLOCKS
+]
+
+
+def rows(*tables: Table, width: int = 80) -> list[str]:
+    """The printed lines of tables, those of headings and frames left out, one line per row of a table."""
+    console = Console(file=io.StringIO(), width=width)
+    for table in tables:
+        console.print(table)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines)
+    shown = [line for line in lines if line.startswith("│")]
+    assert len(shown) == sum(table.row_count for table in tables)  # no cell is wrapped
+    assert sum(line.startswith("┃") for line in lines) == len(tables)  # nor a heading
+    return [" ".join(line.replace("│", " ").split()) for line in shown]
+
+
+def finished(place: Path, evaluated: bool) -> tuple[RunFolder, Any]:
+    """A run of two scenarios whose first and last rounds are labelled, and evaluated if there is anything to."""
+    run = RunFolder(Place.at(str(place)))
+    rounds = plan_rounds(BLOCKS, 1, 1, evaluate="ends" if evaluated else None)
+    for each, share in ((rounds[0], 1.0), (rounds[-1], 0.125)):
+        for step in each.of(Kind.LABEL):
+            facts = {"clusters": int(12_345 / share), "outlier_share": share}
+            run.finish(step.name, inputs={}, digest="d", facts=facts, started=0.0)
+        for step in each.of(Kind.EVALUATE):
+            facts = {"retrieval": RETRIEVAL, "labels": QUALITY}
+            run.finish(step.name, inputs={}, digest="d", facts=facts, started=0.0)
+    return run, rounds
+
+
+def test_gains_fit_a_terminal(tmp_path: Path) -> None:
+    shown = rows(*gain_tables(*finished(tmp_path, evaluated=True)))
+    assert shown[0] == "ucc 1->0 100.0 -> 100.0 100.0 -> 100.0"
+    assert shown[3] == "clothes-2 0->1 38.4 -> 38.4 38.4 -> 38.4"
+    assert shown[4] == "ucc/0 100.0 -> 100.0 12,345 -> 98,760 100.0 -> 12.5"
+    assert [line.split()[0] for line in shown[4:]] == [row["group"] for row in QUALITY]
+
+
+def test_gains_without_identities_are_those_of_the_labels(tmp_path: Path) -> None:
+    (labels,) = gain_tables(*finished(tmp_path, evaluated=False))
+    assert rows(labels)[0] == "ucc/0 12,345 -> 98,760 100.0 -> 12.5"
+
+
+def test_evaluations_fit_a_terminal() -> None:
+    shown = rows(evaluation_table(RETRIEVAL, "retrieval, round-002"))
+    assert shown[0] == "ucc 1->0 100.0 100.0 100.0 100.0 100.0 123,456"
+    shown = rows(evaluation_table([{**row, "num_skipped": 0} for row in RETRIEVAL], "all"))
+    assert shown[3] == "clothes-2 0->1 38.4 38.4 38.4 38.4 38.4 123,456"
+    shown = rows(quality_table(QUALITY, "pseudo-labels, round-002"))
+    assert shown[3] == "clothes-2/1 100.0 100.0 100.0 100.0 123,456 123,456"
+
+
+def test_a_long_name_is_folded_and_numbers_are_not() -> None:
+    long = [{**row, "scenario": "a-scenario-of-thirty-characters"} for row in RETRIEVAL]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(evaluation_table(long, "retrieval"))
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.endswith(" 123,456 │") for line in lines) == len(long)
+
+
+def test_skipped_queries_are_told() -> None:
+    some = [{**row, "num_skipped": 0} for row in RETRIEVAL[1:]]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(evaluation_table([RETRIEVAL[0], *some], "retrieval"))
+    assert "queries without a match, left out: ucc 1->0 12,345 " in console.file.getvalue()
+    console = Console(file=io.StringIO(), width=80)
+    console.print(evaluation_table(some, "retrieval"))
+    assert "left out" not in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        (".venv/bin/itkm", ".venv/bin/itkm"),
+        ("/home/me/.venv/bin/itkm", "itkm"),
+        ("pipelines/cli.py", "itkm"),
+    ],
+)
+def test_what_to_do_next_is_shown_as_it_can_be_typed(
+    typed: str, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [typed, "run"])
+    monkeypatch.chdir(tmp_path)
+    run = RunFolder(Place.at(str(tmp_path / "demo/run")))
+    console = Console(file=io.StringIO(), width=80)
+    print_next(console, run, scored=True)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert f"all scores             {shown} evaluate demo/run" in lines
+    assert f"your own pictures      {shown} ingest --as folder PATH --out corpus" in lines
+    console = Console(file=io.StringIO(), width=80)
+    print_next(console, run, scored=False)
+    assert "evaluate demo/run" not in console.file.getvalue()
