@@ -77,6 +77,9 @@ def _patient(options: dict[str, Any]) -> _PatientS3:
 
 
 def _options(filesystem: Any) -> dict[str, Any]:
-    """Keyword arguments that make the same S3FileSystem: pyarrow hands them out for pickling only."""
+    """Keyword arguments that make the same S3FileSystem.
+
+    pyarrow gives them to pickle only, in a form it promises nobody: hence its upper bound in pyproject.toml.
+    """
     _, (options,) = filesystem.__reduce__()
     return dict(options)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from itkm_core.model.weights import EncoderInfo
 
 WEIGHTS = "model.safetensors"
+CPU_BF16 = ("avx512_bf16", "amx_tile")  # what `torch.cpu.get_capabilities` calls it
 
 
 @dataclass(frozen=True)
@@ -74,4 +75,5 @@ def _has_bf16(device: torch.device) -> bool:
 
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    has = torch.cpu.get_capabilities()
+    return any(has.get(name, False) for name in CPU_BF16)

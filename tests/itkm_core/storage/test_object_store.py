@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
+from pyarrow import fs
 
 from itkm_core.storage import object_store
 from itkm_core.storage.object_store import MAX_ATTEMPTS, patiently
@@ -49,3 +51,19 @@ def test_any_other_error_is_one_at_once(error: str, waits: list[float]) -> None:
     with pytest.raises(OSError, match=r"ACCESS|not there"):
         patiently(store)
     assert (store.asked, waits) == (1, [])
+
+
+def test_pyarrow_still_hands_out_the_options_of_a_connection() -> None:
+    wanted = {"region": "eu-west-1", "endpoint_override": "localhost:1", "scheme": "http"}
+    pickled = fs.S3FileSystem(**wanted, anonymous=True).__reduce__()
+    try:
+        _, (options,) = pickled
+        found = {name: options[name] for name in wanted}
+        again = fs.S3FileSystem(**options)
+    except (TypeError, ValueError, KeyError) as error:
+        pytest.fail(
+            f"pyarrow {pa.__version__} pickles an S3FileSystem as {pickled}, not as a function and its keyword "
+            f"arguments ({error!r}): mend `_options` in itkm_core/storage/object_store.py"
+        )
+    assert found == wanted
+    assert again.region == "eu-west-1"
