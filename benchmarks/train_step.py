@@ -140,19 +140,21 @@ def first_labels(base: Path, config: RunConfig) -> list[str]:
 def on_ray(base: Path, config: RunConfig, labels: list[str], out: Path) -> dict[str, float]:
     from pipelines.telemetry.handle import Telemetry
     from pipelines.training.jobs import train_round
+    from pipelines.training.tasks import TrainTask
 
     corpus = Corpus.open(base / "corpus")
-    _, facts = train_round(
+    task = TrainTask(
         config=config,
-        corpus=corpus,
-        source=EncoderSource(config.model, corpus.scenarios, config.seed),
+        scenarios=corpus.scenarios,
         number=1,
         labels=tuple(Place.at(label) for label in labels),
-        previous=None,
         out=Place.at(out),
         telemetry=Telemetry(),
+        corpus_root=corpus.root,
+        source=EncoderSource(config.model, corpus.scenarios, config.seed),
+        previous=None,
     )
-    return facts
+    return train_round(task)[1]
 
 
 if __name__ == "__main__":

@@ -53,8 +53,7 @@ class Labeller:
 
     @property
     def extraction(self) -> Step:
-        (step,) = self.rounds[0].of(Kind.EXTRACT)
-        return step
+        return self.rounds[0].one(Kind.EXTRACT)
 
     @property
     def labels(self) -> list[Step]:
@@ -62,7 +61,7 @@ class Labeller:
 
     def run(self, step: Step) -> dict[str, Any]:
         """Do a step and return its facts."""
-        return run_body(self.context, self.rounds, 1, step)[1]
+        return run_body(self.context, self.rounds[0], step)[1]
 
     def task(self, step: Step, options: LabelOptions) -> GroupTask:
         """What labelling one group needs."""

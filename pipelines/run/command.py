@@ -71,8 +71,7 @@ def run_pipeline(config: RunConfig, corpus_path: str, out: str, console: Console
             console.print(f"[bold]{each.folder}[/]", highlight=False)
             manifests = run_round(
                 context,
-                rounds,
-                each.number,
+                each,
                 on_done=lambda step, manifest, reused: print_step(console, step, manifest, reused),
             )
             names += [step.name for step in each.steps]
@@ -82,10 +81,9 @@ def run_pipeline(config: RunConfig, corpus_path: str, out: str, console: Console
     (run.place / LABELS_FILE).write_table(pa.concat_tables(labels).sort_by("sample_id"))
     for table in gain_tables(run, rounds):
         console.print(table)
-    (trained,) = rounds[-2].of(Kind.TRAIN)
     for what, path in (
         ("pseudo-labels", run.place / LABELS_FILE),
-        ("encoder", run.step(trained.name) / "checkpoint"),
+        ("encoder", run.step(rounds[-2].one(Kind.TRAIN).name) / "checkpoint"),
         ("numbers of every step", run.place / "metrics.jsonl"),
         ("run", run.place),
     ):

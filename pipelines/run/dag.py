@@ -1,9 +1,9 @@
-"""The steps of a round and what each waits for. Plain data: printed by `itkm dag`, run by engine.py."""
+"""The steps of a round and what each waits for: plain data, printed by `itkm dag` and run by engine.py."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import quote
 
@@ -30,7 +30,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One node of the DAG. `name` is also its folder in the run, `needs` are names of other steps."""
+    """A node of the DAG. `name` is also its folder in the run, `needs` names other steps."""
 
     name: str
     title: str
@@ -47,18 +47,31 @@ class Step:
 
 @dataclass(frozen=True)
 class Round:
-    """The steps of one round, in an order in which each comes after what it needs.
+    """The steps of one round, each after the steps it needs.
 
-    The round after the last trains nothing: it extracts and labels with the finished encoder.
+    The last round trains nothing: it extracts and labels with the finished encoder.
     """
 
-    number: int
+    number: int  # from 1
     folder: str
     stage: Stage
     steps: tuple[Step, ...]
+    before: Round | None = field(default=None, repr=False)  # None for the first
 
     def of(self, kind: Kind) -> list[Step]:
         return [step for step in self.steps if step.kind is kind]
+
+    def one(self, kind: Kind) -> Step:
+        """The only step of a kind that a round has once."""
+        (step,) = self.of(kind)
+        return step
+
+    def back(self) -> Iterator[Round]:
+        """This round and all before it, newest first."""
+        each: Round | None = self
+        while each is not None:
+            yield each
+            each = each.before
 
 
 def plan_rounds(
@@ -74,11 +87,12 @@ def plan_rounds(
 ) -> list[Round]:
     """The DAG of a run: rounds of Stage I, then of Stage III, and a last one that only labels.
 
-    groups: the (scenario, group) pairs with training images. text: Stage II before the first round of
-    Stage III, and texts in all of them; moving_text: they follow the labels from round to round (DRU).
-    matching: the two groups of a scenario are matched, where it has two; frozen: with a look at the frozen
-    CLIP's features, which Stage II reads in any case. evaluate: "every" round, "ends"
-    (before training and after it), or None where the corpus knows no identities.
+    groups: the (scenario, group) pairs with training images.
+    text: Stage II runs before the first round of Stage III, and all rounds of Stage III use texts.
+    moving_text: the texts follow the labels from round to round (DRU).
+    matching: the two groups of a scenario are matched, where it has two.
+    frozen: matching also looks at the frozen CLIP's features, which Stage II reads in any case.
+    evaluate: "every" round, "ends" (before and after training), or None for a corpus without identities.
     """
     planned: list[Round] = []
     pretrained: Step | None = None  # the frozen CLIP's features
@@ -115,7 +129,7 @@ def plan_rounds(
         if stage is not Stage.NOTHING:
             needs = (*_names(labels), *_names(matches), *trained)
             steps.append(Step(f"{folder}/train", "train", Kind.TRAIN, needs))
-        planned.append(Round(number, folder, stage, tuple(steps)))
+        planned.append(Round(number, folder, stage, tuple(steps), before))
     return planned
 
 
@@ -166,7 +180,7 @@ def _match(
 
 
 def as_text(rounds: Sequence[Round]) -> str:
-    """One line a step: its name and what it waits for."""
+    """One line per step: its name and what it waits for."""
     lines = []
     for each in rounds:
         lines.append(each.folder)

@@ -1,12 +1,12 @@
-"""Runs the DAG: starts every step whose needs are met, skips those that are already done.
+"""Runs the DAG: starts every step whose needs are met, and skips those already done.
 
-Ray does the work (steps.py). This file only decides what may start, and writes the manifests.
+Ray does the work (steps.py); this file decides what may start and writes the manifests.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import ray
@@ -19,39 +19,36 @@ from pipelines.run.steps import RunContext, run_body
 
 def run_round(
     context: RunContext,
-    rounds: Sequence[Round],
-    number: int,
+    each: Round,
     *,
     on_done: Callable[[Step, Manifest, bool], None],
 ) -> dict[str, Manifest]:
-    """Run one round to its end. Returns the manifests of all its steps, by name.
+    """Run a round to its end, where those before it are done. Returns the manifests of all its steps, by name.
 
     `on_done(step, manifest, reused)` is called in the caller's thread as each step ends. Steps run in
     threads that only wait for Ray, so Ctrl-C reaches the caller and the first failure ends the round.
     """
-    each = rounds[number - 1]
-    steps = {step.name: step for step in each.steps}
     done: dict[str, Manifest] = {}
-    for earlier in rounds[: number - 1]:
+    for earlier in each.before.back() if each.before else ():
         for step in earlier.steps:
             manifest = context.run.read(step.name)
             if manifest is not None:
                 done[step.name] = manifest
     finished: dict[str, Manifest] = {}
     running: dict[Future[Manifest], Step] = {}
-    waiting = dict(steps)
-    pool = ThreadPoolExecutor(max_workers=len(steps), thread_name_prefix="itkm-step")
+    waiting = list(each.steps)
+    pool = ThreadPoolExecutor(max_workers=len(waiting), thread_name_prefix="itkm-step")
     try:
         while waiting or running:
-            for step in [s for s in waiting.values() if all(need in done for need in s.needs)]:
-                del waiting[step.name]
+            for step in [step for step in waiting if all(need in done for need in step.needs)]:
+                waiting.remove(step)
                 inputs = step_inputs(context.config, context.corpus, each, step, done)
                 manifest = context.run.finished(step.name, inputs)
                 if manifest is not None:
                     done[step.name] = finished[step.name] = manifest
                     on_done(step, manifest, True)
                 else:
-                    running[pool.submit(_run_step, context, rounds, number, step, inputs)] = step
+                    running[pool.submit(_run_step, context, each, step, inputs)] = step
             if not running:
                 continue
             ended, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
@@ -60,26 +57,20 @@ def run_round(
                 done[step.name] = finished[step.name] = future.result()
                 on_done(step, done[step.name], False)
     finally:
-        # A thread that waits for Ray cannot be stopped; the end of the process ends its wait.
+        # A thread that waits for Ray cannot be stopped; its wait ends with the process.
         pool.shutdown(wait=False, cancel_futures=True)
     return finished
 
 
-def _run_step(
-    context: RunContext,
-    rounds: Sequence[Round],
-    number: int,
-    step: Step,
-    inputs: dict[str, str],
-) -> Manifest:
+def _run_step(context: RunContext, each: Round, step: Step, inputs: dict[str, str]) -> Manifest:
     started = time.time()
     context.run.begin(step.name, inputs)
-    digest, facts = run_body(context, rounds, number, step)
+    digest, facts = run_body(context, each, step)
     return context.run.finish(
         step.name,
         inputs=inputs,
         digest=digest or digest_of(inputs),
-        facts={"round": number, **facts},
+        facts={"round": each.number, **facts},
         started=started,
         resources={"cluster": ray.cluster_resources()},
     )

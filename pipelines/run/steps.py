@@ -1,4 +1,4 @@
-"""What each step of a round does, on Ray, and where its inputs and outputs are in the run folder.
+"""What each step of a round does on Ray, and where its inputs and outputs are in the run folder.
 
 Extraction is a Ray Data pipeline, training and prompts are Ray Train jobs, the rest are Ray tasks.
 """
@@ -26,7 +26,11 @@ from pipelines.steps.label_resources import resources_needed
 from pipelines.steps.match import MatchTask, match_scenario
 from pipelines.steps.tasks import remote
 from pipelines.telemetry.handle import Telemetry
-from pipelines.training.jobs import train_prompts, train_round
+from pipelines.training.jobs import learn_prompts, train_round
+from pipelines.training.round_worker import CHECKPOINT
+from pipelines.training.tasks import PromptsTask, TrainTask
+
+FEATURES = "features"  # the folder of an extraction's files, below its step
 
 # Digest of the output, and facts. Without a digest the output is named by its inputs, which decide it.
 Outcome = tuple[str | None, dict[str, Any]]
@@ -41,19 +45,28 @@ class RunContext:
     run: RunFolder
     telemetry: Telemetry
     extracting: Lock = field(default_factory=Lock)
-    checkpoint: Place | None = None  # where round 1's encoder is; None: CLIP as it was pre-trained
-    learns: bool = True  # whether labels are there to be learnt from
+    checkpoint: Place | None = None  # of round 1's encoder; None: CLIP as it was pre-trained
+    learns: bool = True  # whether anything is trained on the labels
+
+    def place(self, step: Step) -> Place:
+        return self.run.step(step.name)
 
     def places(self, each: Round, kind: Kind) -> tuple[Place, ...]:
         """The folders of a round's steps of one kind, in their order."""
-        return tuple(self.run.step(step.name) for step in each.of(kind))
+        return tuple(map(self.place, each.of(kind)))
 
-    def encoder_before(self, rounds: Sequence[Round], number: int) -> EncoderSource:
-        """The encoder round `number` starts from: what the round before trained, in round 1 the run's first."""
+    def matches(self, each: Round) -> dict[str, Place]:
+        """The folders of a round's match steps, by scenario."""
+        return {step.scenario: self.place(step) for step in each.of(Kind.MATCH)}
+
+    def features(self, each: Round, kind: Kind = Kind.EXTRACT) -> Place:
+        return self.place(each.one(kind)) / FEATURES
+
+    def encoder_after(self, each: Round | None) -> EncoderSource:
+        """The encoder that a round trained; with None the run's first."""
         checkpoint = self.checkpoint
-        if number > 1:
-            (train,) = rounds[number - 2].of(Kind.TRAIN)
-            checkpoint = self.run.step(train.name) / "checkpoint"
+        if each is not None:
+            checkpoint = self.place(each.one(Kind.TRAIN)) / CHECKPOINT
         return EncoderSource(
             self.config.model,
             self.corpus.scenarios,
@@ -63,65 +76,58 @@ class RunContext:
         )
 
 
-def run_body(context: RunContext, rounds: Sequence[Round], number: int, step: Step) -> Outcome:
-    """Do what step `step` of round `number` (from 1) is there for; its inputs are complete."""
-    line, started = _line(rounds, number, step), time.time()
-    context.telemetry.set("itkm_round", number)
+def run_body(context: RunContext, each: Round, step: Step) -> Outcome:
+    """Do the work of a step of round `each`; its inputs are complete."""
+    line, started = _line(each, step), time.time()
+    context.telemetry.set("itkm_round", each.number)
     context.telemetry.enter(line)
     try:
-        outcome = _BODIES[step.kind](context, rounds, number, step)
+        outcome = _BODIES[step.kind](context, each, step)
     finally:
         context.telemetry.leave(line)
     context.telemetry.set("itkm_step_seconds", time.time() - started, step=step.title)
     return outcome
 
 
-def _extract(context: RunContext, rounds: Sequence[Round], number: int, step: Step) -> Outcome:
-    splits = splits_to_extract(context.corpus)
-    if not rounds[number - 1].of(Kind.EVALUATE):
-        splits = ["train"]
-    return _features(context, rounds, number, step, context.encoder_before(rounds, number), splits)
+def _extract(context: RunContext, each: Round, step: Step) -> Outcome:
+    splits = splits_to_extract(context.corpus) if each.of(Kind.EVALUATE) else ["train"]
+    return _features(context, each, step, context.encoder_after(each.before), splits)
 
 
-def _frozen(context: RunContext, rounds: Sequence[Round], number: int, step: Step) -> Outcome:
+def _frozen(context: RunContext, each: Round, step: Step) -> Outcome:
     """Stage II's image vectors: CLIP as it was pre-trained, of the training images alone."""
-    source = replace(context.encoder_before(rounds, 1), scenario_embedding=False)
-    return _features(context, rounds, number, step, source, ["train"])
+    source = replace(context.encoder_after(None), scenario_embedding=False)
+    return _features(context, each, step, source, ["train"])
 
 
 def _features(
-    context: RunContext,
-    rounds: Sequence[Round],
-    number: int,
-    step: Step,
-    source: EncoderSource,
-    splits: Sequence[str],
+    context: RunContext, each: Round, step: Step, source: EncoderSource, splits: Sequence[str]
 ) -> Outcome:
+    line = _line(each, step)
     total = sum(n for (_, _, split), n in context.corpus.counts.items() if split in splits)
     # Each asks for the whole cluster: two at once would wait for each other's half.
     with context.extracting:
-        context.telemetry.begin(_line(rounds, number, step), total)
+        context.telemetry.begin(line, total)
         facts = extract(
             context.corpus,
             source,
             context.config,
-            context.run.step(step.name) / "features",
+            context.place(step) / FEATURES,
             splits=splits,
             telemetry=context.telemetry,
-            name=_line(rounds, number, step),
+            name=line,
         )
     return None, {"images": total, **facts}
 
 
-def _label(context: RunContext, rounds: Sequence[Round], number: int, step: Step) -> Outcome:
-    each = rounds[number - 1]
-    (extraction,) = each.of(Kind.EXTRACT)
-    earlier = [need for need in step.needs if need != extraction.name]
+def _label(context: RunContext, each: Round, step: Step) -> Outcome:
+    extraction = each.one(Kind.EXTRACT).name
+    earlier = [need for need in step.needs if need != extraction]
     task = GroupTask(
         corpus_root=context.corpus.root,
         block=step.block,
-        features=context.run.step(extraction.name) / "features",
-        out=context.run.step(step.name),
+        features=context.features(each),
+        out=context.place(step),
         previous=context.run.step(earlier[0]) if earlier else None,
         options=context.config.labels.for_scenario(step.scenario),
         without_camera=context.config.without_camera,
@@ -141,43 +147,42 @@ def _label(context: RunContext, rounds: Sequence[Round], number: int, step: Step
     return digest, facts
 
 
-def _prompts(context: RunContext, rounds: Sequence[Round], number: int, step: Step) -> Outcome:
-    each = rounds[number - 1]
-    (frozen,) = each.of(Kind.FROZEN)
-    return train_prompts(
+def _prompts(context: RunContext, each: Round, step: Step) -> Outcome:
+    task = PromptsTask(
         config=context.config,
         scenarios=context.corpus.scenarios,
-        number=number,
+        number=each.number,
         labels=context.places(each, Kind.LABEL),
-        features=context.run.step(frozen.name) / "features",
-        out=context.run.step(step.name),
+        out=context.place(step),
         telemetry=context.telemetry,
+        features=context.features(each, Kind.FROZEN),
     )
+    return learn_prompts(task)
 
 
-def _match(context: RunContext, rounds: Sequence[Round], number: int, step: Step) -> Outcome:
-    each, config = rounds[number - 1], context.config
+def _match(context: RunContext, each: Round, step: Step) -> Outcome:
+    config = context.config
     labels = {
-        label.group: context.run.step(label.name)
+        label.group: context.place(label)
         for label in each.of(Kind.LABEL)
         if label.scenario == step.scenario
     }
-    kinds = {other.name: other.kind for one in rounds for other in one.steps}
     texts = frozen = None
-    for need in step.needs:
-        where = context.run.step(need)
-        if kinds[need] is Kind.FROZEN:
-            frozen = where / "features"
-        if kinds[need] is Kind.PROMPTS:
-            texts = {group: Texts(where, Block(step.scenario, group).file_name) for group in labels}
-        elif kinds[need] is Kind.MATCH:
+    needed = [other for one in each.back() for other in one.steps if other.name in step.needs]
+    for other in needed:
+        where = context.place(other)
+        if other.kind is Kind.FROZEN:
+            frozen = where / FEATURES
+        elif other.kind is Kind.PROMPTS:
+            names = {group: Block(step.scenario, group).file_name for group in labels}
+            texts = {group: Texts(where, name) for group, name in names.items()}
+        elif other.kind is Kind.MATCH:
             texts = {group: Texts(where, str(group)) for group in labels}
-    (extraction,) = each.of(Kind.EXTRACT)
     task = MatchTask(
         scenario=step.scenario,
         labels=labels,
-        features=context.run.step(extraction.name) / "features",
-        out=context.run.step(step.name),
+        features=context.features(each),
+        out=context.place(step),
         options=config.matching,
         clusters=config.matches_clusters,
         instances=config.matches_instances,
@@ -194,49 +199,44 @@ def _match(context: RunContext, rounds: Sequence[Round], number: int, step: Step
     return digest, facts
 
 
-def _evaluate(context: RunContext, rounds: Sequence[Round], number: int, step: Step) -> Outcome:
-    each = rounds[number - 1]
-    (extraction,) = each.of(Kind.EXTRACT)
-    labels = {label.block: context.run.step(label.name) for label in each.of(Kind.LABEL)}
-    matches = {match.scenario: context.run.step(match.name) for match in each.of(Kind.MATCH)}
-    features = context.run.step(extraction.name) / "features"
+def _evaluate(context: RunContext, each: Round, step: Step) -> Outcome:
     corpus = context.corpus
-    inputs = (corpus.root, features, labels, matches, corpus.scenarios)
+    labels = {label.block: context.place(label) for label in each.of(Kind.LABEL)}
+    inputs = (corpus.root, context.features(each), labels, context.matches(each), corpus.scenarios)
     result = remote(evaluate, step.title, *inputs, telemetry=context.telemetry)
-    (context.run.step(step.name) / "evaluation.json").write_json(result)
+    (context.place(step) / "evaluation.json").write_json(result)
     return digest_of(result), result
 
 
-def _train(context: RunContext, rounds: Sequence[Round], number: int, step: Step) -> Outcome:
-    each = rounds[number - 1]
-    previous = None
-    if number > 1 and rounds[number - 2].stage is each.stage:
-        (before,) = rounds[number - 2].of(Kind.TRAIN)
-        previous = context.run.step(before.name) / "checkpoint"
-    (extraction,) = each.of(Kind.EXTRACT)
-    learnt = [prompts for one in rounds[:number] for prompts in one.of(Kind.PROMPTS)]
-    return train_round(
+def _train(context: RunContext, each: Round, step: Step) -> Outcome:
+    before = each.before
+    goes_on = before is not None and before.stage is each.stage
+    source = context.encoder_after(before)
+    prompts = [learnt for one in each.back() for learnt in context.places(one, Kind.PROMPTS)]
+    task = TrainTask(
         config=context.config,
-        corpus=context.corpus,
-        source=context.encoder_before(rounds, number),
-        number=number,
+        scenarios=context.corpus.scenarios,
+        number=each.number,
         labels=context.places(each, Kind.LABEL),
-        previous=previous,
-        out=context.run.step(step.name),
+        out=context.place(step),
         telemetry=context.telemetry,
+        corpus_root=context.corpus.root,
+        source=source,
+        previous=source.checkpoint if goes_on else None,
         heterogeneous=each.stage is Stage.HETEROGENEOUS,
-        features=context.run.step(extraction.name) / "features",
-        matches={match.scenario: context.run.step(match.name) for match in each.of(Kind.MATCH)},
-        prompts=context.run.step(learnt[0].name) if learnt else None,
+        features=context.features(each),
+        matches=context.matches(each),
+        prompts=prompts[0] if prompts else None,
     )
+    return train_round(task)
 
 
-def _line(rounds: Sequence[Round], number: int, step: Step) -> str:
+def _line(each: Round, step: Step) -> str:
     """What the progress line calls a step; those of one kind share it."""
-    return f"{rounds[number - 1].folder} {step.kind}"
+    return f"{each.folder} {step.kind}"
 
 
-_BODIES: dict[Kind, Callable[[RunContext, Sequence[Round], int, Step], Outcome]] = {
+_BODIES: dict[Kind, Callable[[RunContext, Round, Step], Outcome]] = {
     Kind.EXTRACT: _extract,
     Kind.FROZEN: _frozen,
     Kind.LABEL: _label,

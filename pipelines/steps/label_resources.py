@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pyarrow.parquet as pq
-import ray
 
 from itkm_core.clustering.footprint import LIBRARIES, estimate_memory, gigabytes
 from itkm_core.clustering.options import LabelOptions
@@ -13,6 +12,7 @@ from pipelines.artifacts.features import feature_files, seen_from_here
 from pipelines.config import RunConfig
 from pipelines.steps.label import GroupTask
 from pipelines.steps.label_spans import gpus_to_label, is_divided
+from pipelines.steps.workers import living_machines
 
 READING = 3
 """Copies of a group's features while they are read: the table, one array of it, and its rows in order of id."""
@@ -32,10 +32,8 @@ def resources_needed(
     needed = task_memory(
         num_images, _dimension(task), task.options, without_camera=task.without_camera
     )
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    machines = [
-        machine for machine in alive if machine.get("CPU", 0) >= 1
-    ]  # not a head that takes no tasks
+    # Not a head that takes no tasks.
+    machines = [machine for machine in living_machines() if machine.get("CPU", 0) >= 1]
     gpus = gpus_to_label(num_images, config.compute.gpus_per_label, config.labels.dbscan)
     if not any(m.get("GPU", 0) >= gpus and m.get("memory", 0) >= needed for m in machines):
         gpus = 0.0

@@ -19,6 +19,7 @@ from itkm_core.neighbors.kernels import Array, thread_count
 from itkm_core.neighbors.products import readable
 from itkm_core.neighbors.search import TORCH_FROM
 from itkm_core.neighbors.workers import Threads, Workers
+from pipelines.steps.workers import living_machines
 from pipelines.telemetry.handle import Telemetry
 
 Result = TypeVar("Result")
@@ -137,5 +138,5 @@ def is_divided(num_images: int) -> bool:
 
 def _machines() -> list[int]:
     """CPUs of each machine that has any to give."""
-    alive = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
-    return [int(cpus) for cpus in alive if cpus >= 1]
+    cpus = [machine.get("CPU", 0) for machine in living_machines()]
+    return [int(number) for number in cpus if number >= 1]

@@ -1,4 +1,4 @@
-"""Training as Ray Train jobs: Stage I and III, a round at a time, on all (scenario, group) pairs at once."""
+"""Training as Ray Train jobs: a round of Stage I or III, or Stage II, on all blocks at once."""
 
 from __future__ import annotations
 
@@ -8,70 +8,44 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import TrainingError
 from itkm_core.storage.place import Place
 from pipelines.artifacts.run_folder import RAY_TRAIN, digest_of
-from pipelines.config import RunConfig
-from pipelines.steps.encoders import WEIGHTS, EncoderSource
-from pipelines.steps.shares import places, usable, whole
+from pipelines.config import ComputeConfig
+from pipelines.steps.encoders import WEIGHTS
+from pipelines.steps.shares import usable
 from pipelines.steps.tasks import users_error
-from pipelines.telemetry.handle import Telemetry
+from pipelines.steps.workers import Machine, Workers, living_machines, plan_workers
 from pipelines.training.prompts_worker import TOKENS, prompts_loop
 from pipelines.training.round_worker import CHECKPOINT, train_loop
 from pipelines.training.tasks import PromptsTask, TrainTask, WorkerTask
 from pipelines.training.worker import FACTS, FAULT, STATE, Loop
 
 
-def train_round(
-    *,
-    config: RunConfig,
-    corpus: Corpus,
-    source: EncoderSource,
-    number: int,
-    labels: tuple[Place, ...],
-    previous: Place | None,
-    out: Place,
-    telemetry: Telemetry,
-    heterogeneous: bool = False,
-    features: Place | None = None,
-    matches: Mapping[str, Place] | None = None,
-    prompts: Place | None = None,
-) -> tuple[str, dict[str, Any]]:
-    """Train round `number` (from 1) and leave `out`/checkpoint. Returns its digest and facts.
+def train_round(task: TrainTask) -> tuple[str, dict[str, Any]]:
+    """Train a round and leave its checkpoint in the step's folder. Returns the checkpoint's digest, and facts.
 
-    previous: checkpoint of the round before, where that was of the same stage. heterogeneous: Stage III,
-    which reads this round's features, the match steps by scenario and, where there are texts, the prompts
-    step. A round cut off in the middle goes on from its last mid-round checkpoint.
-
-    Raises:
-        TrainingError: a loss that is not finite, or another error of a user's.
-        ray.train.TrainingFailedError: a fault in a worker, or workers lost more often than `max_failures`.
+    Raises: as `run_workers`.
     """
-    task = TrainTask(
-        config=config,
-        scenarios=corpus.scenarios,
-        number=number,
-        labels=labels,
-        out=out,
-        telemetry=telemetry,
-        corpus_root=corpus.root,
-        source=source,
-        previous=previous,
-        heterogeneous=heterogeneous,
-        features=features,
-        matches=dict(matches or {}),
-        prompts=prompts,
-    )
     facts = run_workers(train_loop, task, last_good="The last good one is of the round before.")
-    return digest_of((out / CHECKPOINT / WEIGHTS).read_bytes()), facts
+    return digest_of((task.out / CHECKPOINT / WEIGHTS).read_bytes()), facts
+
+
+def learn_prompts(task: PromptsTask) -> tuple[str, dict[str, Any]]:
+    """Learn the prompts, and leave tokens and texts (see texts.py) in the step's folder. Returns the tokens'
+    digest, and facts.
+
+    Raises: as `run_workers`.
+    """
+    facts = run_workers(prompts_loop, task, last_good="There is no checkpoint of the prompts.")
+    return digest_of((task.out / TOKENS).read_bytes()), facts
 
 
 def run_workers(loop: Loop, task: WorkerTask, *, last_good: str) -> dict[str, Any]:
-    """Run `loop` in the workers of a Ray Train job, to its end. Returns the facts that rank 0 left.
+    """Run `loop` to its end in the workers of a Ray Train job. Returns the facts that rank 0 left.
 
-    A job of the same step that was cut off goes on from its last checkpoint, which Ray Train finds under
-    the same name. last_good: what to say of a checkpoint where the job itself has none.
+    A job of the same step that was cut off continues from its last checkpoint, which Ray Train finds under
+    the same name. last_good: what to say about a checkpoint when the job itself has none.
 
     Raises:
         TrainingError: a loss that is not finite, or another error of a user's.
@@ -83,15 +57,15 @@ def run_workers(loop: Loop, task: WorkerTask, *, last_good: str) -> dict[str, An
 
     config, out = task.config, task.out
     resources = usable(ray.cluster_resources(), config.compute.cluster_share)
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    workers, per_worker, threads = plan_workers(config, resources, machines)
-    use_gpu = per_worker.get("GPU", 0) > 0
+    workers = plan_trainers(config.compute, resources, living_machines())
+    use_gpu = workers.gpus > 0
+    of_each = {"CPU": workers.cpus, **({"GPU": workers.gpus} if use_gpu else {})}
     filesystem, folder = (out / RAY_TRAIN).resolve()
     trainer = TorchTrainer(
         loop,
-        train_loop_config={"task": replace(task, threads=threads, asked=time.time())},
+        train_loop_config={"task": replace(task, threads=workers.threads, asked=time.time())},
         scaling_config=ray.train.ScalingConfig(
-            num_workers=workers, use_gpu=use_gpu, resources_per_worker=per_worker
+            num_workers=workers.number, use_gpu=use_gpu, resources_per_worker=of_each
         ),
         run_config=ray.train.RunConfig(
             # Not the address: Ray would make a file system of its own, which gives up early.
@@ -117,62 +91,18 @@ def run_workers(loop: Loop, task: WorkerTask, *, last_good: str) -> dict[str, An
         words = (out / FAULT).read_json()["error"]
         raise TrainingError(f"{words}. {_last_good(out) or last_good}")
     facts = (out / FACTS).read_json()
-    return {**facts, "workers": workers, "threads": threads, "gpu": use_gpu}
+    return {**facts, "workers": workers.number, "threads": workers.threads, "gpu": use_gpu}
 
 
-def plan_workers(
-    config: RunConfig, resources: Mapping[str, float], machines: Sequence[Mapping[str, float]]
-) -> tuple[int, dict[str, float], int]:
-    """(workers, resources of each, torch threads of each) for what the cluster has, of which `machines` are its parts.
-
-    A worker is on one machine, and all are placed at once or none: so each asks for no more CPUs than the machines
-    can give that many workers. A CPU-only machine beside GPU machines adds none.
-    """
-    cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
-    share = config.compute.gpus_per_worker
-    gpu_each = (1.0 if gpus else 0.0) if share is None else share
-    workers = config.compute.num_workers or (whole(gpus, gpu_each) if gpu_each else 1)
-    workers = max(1, workers)
-    threads = max(1, cpus // workers)
-    while threads > 1 and places(machines, threads, gpu_each) < workers:
-        threads -= 1
-    each: dict[str, float] = {"CPU": min(threads, cpus / workers)}
-    if gpu_each:
-        each["GPU"] = gpu_each
-    return workers, each, threads
+def plan_trainers(
+    compute: ComputeConfig, resources: Mapping[str, float], machines: Sequence[Machine]
+) -> Workers:
+    """The workers of a training job."""
+    return plan_workers(
+        resources, machines, asked=compute.num_workers, gpus_each=compute.gpus_per_worker
+    )
 
 
 def _last_good(out: Place) -> str:
     states = (out / RAY_TRAIN).files(f"/{STATE}")
     return f"The last good checkpoint is {os.path.dirname(states[-1])}." if states else ""
-
-
-def train_prompts(
-    *,
-    config: RunConfig,
-    scenarios: tuple[str, ...],
-    number: int,
-    labels: tuple[Place, ...],
-    features: Place,
-    out: Place,
-    telemetry: Telemetry,
-) -> tuple[str, dict[str, Any]]:
-    """Learn the prompts and leave tokens and texts in `out` (see texts.py). Returns their digest and facts.
-
-    features: of the frozen CLIP. A stage cut off in the middle goes on from its last checkpoint.
-
-    Raises:
-        TrainingError: a loss that is not finite, or another error of a user's.
-        ray.train.TrainingFailedError: a fault in a worker, or workers lost more often than `max_failures`.
-    """
-    task = PromptsTask(
-        config=config,
-        scenarios=scenarios,
-        number=number,
-        labels=labels,
-        out=out,
-        telemetry=telemetry,
-        features=features,
-    )
-    facts = run_workers(prompts_loop, task, last_good="There is no checkpoint of the prompts.")
-    return digest_of((out / TOKENS).read_bytes()), facts

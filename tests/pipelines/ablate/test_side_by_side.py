@@ -14,9 +14,9 @@ from itkm_core.errors import ConfigError, LabelError
 from itkm_core.storage.place import Place
 from pipelines.ablate.side_by_side import Job, side_by_side
 from pipelines.config import ComputeConfig, load_config
-from pipelines.steps.extract import ENCODER_CPU, READ_CPU, plan_extractors
+from pipelines.steps.extract import ENCODER_CPU, READ_CPU, plan_encoders
 from pipelines.steps.shares import runs_at_once, usable
-from pipelines.training.jobs import plan_workers
+from pipelines.training.jobs import plan_trainers
 
 
 def jobs(tmp_path: Path, count: int) -> list[Job]:
@@ -137,14 +137,15 @@ def test_the_shares_of_all_runs_fit_the_cluster_at_once(cpus: int, gpus: int) ->
         part = usable(resources, 1 / beside)
         assert part["CPU"] >= 1
         assert part["GPU"] >= min(gpus, 1)
-        workers, each, _ = plan_workers(config, part, [resources])
-        encoders = plan_extractors(config, part, [resources])
-        for name, key in (("CPU", "num_cpus"), ("GPU", "num_gpus")):
-            assert beside * workers * each.get(name, 0) <= resources[name] + 1e-6
-            assert beside * encoders["actors"] * encoders[key] <= resources[name]
-        left = cpus - beside * encoders["actors"] * encoders["num_cpus"]
+        workers = plan_trainers(config.compute, part, [resources])
+        encoders = plan_encoders(config.compute, part, [resources])
+        assert beside * workers.number * workers.cpus <= cpus + 1e-6
+        assert beside * workers.number * workers.gpus <= gpus + 1e-6
+        assert beside * encoders.number * encoders.cpus <= cpus
+        assert beside * encoders.number * encoders.gpus <= gpus
+        left = cpus - beside * encoders.number * encoders.cpus
         assert left >= READ_CPU, "no CPU to read with"
-        assert encoders["num_cpus"] % ENCODER_CPU == 0
+        assert encoders.cpus % ENCODER_CPU == 0
 
 
 def test_a_run_alone_counts_on_the_whole_cluster() -> None:

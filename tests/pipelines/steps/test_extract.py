@@ -24,14 +24,14 @@ from pipelines.ingest.config import IngestConfig, Source
 from pipelines.ingest.make import ingest
 from pipelines.steps.encoders import EncoderSource
 from pipelines.steps.extract import (
-    Extractor,
     block_bytes,
     extract,
-    plan_extractors,
+    plan_encoders,
     read_shards,
     speed,
 )
-from pipelines.steps.shares import places
+from pipelines.steps.extractor import Extractor
+from pipelines.steps.workers import places
 from pipelines.telemetry.handle import Telemetry
 
 
@@ -151,8 +151,10 @@ def test_an_encoder_fits_one_machine(
 ) -> None:
     overrides = [] if asked is None else [f"compute.num_extractors={asked}"]
     nodes = [{"CPU": 0.0}, *({"CPU": float(cpus)} for cpus in machines)]
-    plan = plan_extractors(load_config("tiny", overrides), {"CPU": float(sum(machines))}, nodes)
-    assert (plan["actors"], plan["threads"]) == (actors, threads)
+    plan = plan_encoders(
+        load_config("tiny", overrides).compute, {"CPU": float(sum(machines))}, nodes
+    )
+    assert (plan.number, plan.threads) == (actors, threads)
     assert sum(cpus // threads for cpus in machines) >= actors
 
 
@@ -169,11 +171,11 @@ def test_a_gpu_has_its_share_of_the_cpus_to_decode_for_it(
 ) -> None:
     nodes = [{"CPU": float(cpus), "GPU": float(gpus)} for cpus, gpus in machines]
     total = {name: sum(node[name] for node in nodes) for name in ("CPU", "GPU")}
-    plan = plan_extractors(load_config("tiny"), total, nodes)
-    found = (plan["actors"], plan["threads"], plan["num_cpus"], plan["num_gpus"])
+    plan = plan_encoders(load_config("tiny").compute, total, nodes)
+    found = (plan.number, plan.threads, plan.cpus, plan.gpus)
     assert found == (actors, threads, num_cpus, 1.0)
-    assert places(nodes, plan["num_cpus"], 1.0) >= actors
-    assert plan["num_cpus"] * actors < total["CPU"], "none is left to read with"
+    assert places(nodes, plan.cpus, 1.0) >= actors
+    assert plan.cpus * actors < total["CPU"], "none is left to read with"
 
 
 @pytest.mark.ray

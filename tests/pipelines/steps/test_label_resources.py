@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 import pytest
+import ray
 
 from itkm_core.clustering import LabelOptions
 from itkm_core.clustering.footprint import LIBRARIES, estimate_memory
@@ -14,7 +15,6 @@ from itkm_core.errors import FeatureError, LabelError
 from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
 from pipelines.config import make_config
-from pipelines.steps import label_resources
 from pipelines.steps.label import GroupTask
 from pipelines.steps.label_resources import resources_needed
 
@@ -32,9 +32,9 @@ def machines(
         found = {"CPU": float(cpus[at] if cpus else 2), "memory": float(each)}
         found |= {"GPU": float(gpus[at])} if gpus and gpus[at] else {}
         nodes.append({"Alive": True, "Resources": found})
-    monkeypatch.setattr(label_resources.ray, "nodes", lambda: nodes)
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
     total = {"CPU": 2.0, "GPU": float(sum(gpus))}
-    monkeypatch.setattr(label_resources.ray, "cluster_resources", lambda: total)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: total)
 
 
 def memory_needed(images: SimpleNamespace, task: GroupTask) -> float:

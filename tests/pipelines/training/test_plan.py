@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipelines.config import make_config
-from pipelines.training.jobs import plan_workers
+from pipelines.training.jobs import plan_trainers
 
 LAPTOP = [{"CPU": 8.0}]
 GANG = [{"CPU": 96.0, "GPU": 8.0}, {"CPU": 96.0, "GPU": 8.0}]
@@ -33,11 +33,12 @@ CASES = [
 @pytest.mark.parametrize(("machines", "overrides", "workers", "cpus", "gpus"), CASES)
 def test_workers_fit_the_machines(machines, overrides, workers, cpus, gpus):
     total = {name: sum(machine.get(name, 0.0) for machine in machines) for name in ("CPU", "GPU")}
-    found, each, threads = plan_workers(make_config({}, overrides), total, machines)
-    assert (found, each["CPU"], each.get("GPU", 0)) == (workers, cpus, gpus)
-    assert threads == max(1, int(cpus))
+    found = plan_trainers(make_config({}, overrides).compute, total, machines)
+    assert (found.number, found.cpus, found.gpus) == (workers, cpus, gpus)
+    assert found.threads == max(1, int(cpus))
 
 
 def test_workers_that_no_machine_has_room_for_wait_for_an_autoscaler():
     config = make_config({}, ["compute.num_workers=8", "compute.gpus_per_worker=1"])
-    assert plan_workers(config, {"CPU": 2.0}, [{"CPU": 2.0}])[:2] == (8, {"CPU": 0.25, "GPU": 1.0})
+    found = plan_trainers(config.compute, {"CPU": 2.0}, [{"CPU": 2.0}])
+    assert (found.number, found.cpus, found.gpus) == (8, 0.25, 1.0)
