@@ -16,10 +16,11 @@ from pipelines.steps.encoders import WEIGHTS
 from pipelines.steps.shares import usable
 from pipelines.steps.tasks import users_error
 from pipelines.steps.workers import Machine, Workers, living_machines, plan_workers
+from pipelines.training.checkpoints import STATE
 from pipelines.training.prompts_worker import TOKENS, prompts_loop
 from pipelines.training.round_worker import CHECKPOINT, train_loop
 from pipelines.training.tasks import PromptsTask, TrainTask, WorkerTask
-from pipelines.training.worker import FACTS, FAULT, STATE, Loop
+from pipelines.training.worker import FACTS, FAULT, Loop
 
 
 def train_round(task: TrainTask) -> tuple[str, dict[str, Any]]:

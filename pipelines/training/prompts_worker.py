@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from itkm_core.corpus.sampling import plan_step
+from itkm_core.corpus.sampling import BatchPlan
 from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
-from pipelines.artifacts.labels import read_labels
 from pipelines.artifacts.texts import MovedTexts
+from pipelines.training.checkpoints import STATE, record_bytes, resume, state_bytes
 from pipelines.training.tasks import PromptsTask
-from pipelines.training.worker import (
-    FACTS,
-    STATE,
-    Progress,
-    ends_on_fault,
-    group_indices,
-    opened,
-    read_state,
-    saved,
-)
+from pipelines.training.worker import FACTS, Progress, Worker, ends_on_fault
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from itkm_core.learning.prompts import StageTwo
 
 TOKENS = "tokens.safetensors"
@@ -49,44 +41,32 @@ def prompts_loop(loop_config: dict[str, Any]) -> None:
 
     task: PromptsTask = loop_config["task"]
     config, model = task.config.prompting(), task.config.model
-    torch.set_num_threads(task.threads)
-    context = ray.train.get_context()
-    rank, world = context.get_world_rank(), context.get_world_size()
-    tables = [read_labels(place) for place in task.labels]
-    indices = group_indices(tables, task.scenarios)
+    worker = Worker(task)
+    tables = worker.tables
     vectors = Vectors(task.features, tables)
     clip = load_clip(model.name, model.pretrained, device=ray.train.torch.get_device())
-    clusters = [index.num_clusters for index in indices]
+    clusters = [index.num_clusters for index in worker.indices]
     learner = PromptLearner.from_clip(clip, clusters, config, seed=task.config.seed)
     del clip  # its image tower is not needed here
-    start = offline_text(learner, precision=config.precision) if rank == 0 else []
+    start = offline_text(learner, precision=config.precision) if worker.rank == 0 else []
     stage = StageTwo(learner, config)
     first = resume_step(stage, ray.train.get_checkpoint())
-    groups = (config.clusters_per_group, config.images_per_cluster)
-    images = sum(min(groups[0], number) for number in clusters) * groups[1]
-    line = f"round-{task.number:03d} prompts"
-    progress = Progress(task, line, rank, images * (config.steps - first))
-    for step in range(first, config.steps):
-        plan = plan_step(
-            indices,
-            clusters_per_group=config.clusters_per_group,
-            images_per_cluster=config.images_per_cluster,
-            seed=task.config.seed,
-            round=_PLAN_ROUND,
-            step=step,
-        )
-        mine = torch.from_numpy(vectors.of(plan.slice(rank, world).sample_ids))
-        result = stage.step(mine, plan)
-        progress.add(len(plan), result.loss, result.losses)
-        done = step + 1
-        if done % task.config.compute.checkpoint_every == 0 and done < config.steps:
 
-            def files(done: int = done) -> dict[str, bytes]:
-                return checkpoint_files(stage, task, done)
+    def batches() -> Iterator[tuple[BatchPlan, Tensor]]:
+        for plan in worker.plans(config, round=_PLAN_ROUND, steps=range(first, config.steps)):
+            mine = plan.slice(worker.rank, worker.world)
+            yield plan, torch.from_numpy(vectors.of(mine.sample_ids))
 
-            with saved(rank, files) as checkpoint:
-                ray.train.report({"step": done}, checkpoint=checkpoint)
-    if rank == 0:
+    def step(batch: Tensor, plan: BatchPlan) -> tuple[float, Mapping[str, float]]:
+        result = stage.step(batch, plan)
+        return result.loss, result.losses
+
+    batch = sum(min(config.clusters_per_group, number) for number in clusters)
+    images = batch * config.images_per_cluster * (config.steps - first)
+    progress = Progress(task, f"round-{task.number:03d} prompts", worker.rank, images)
+    files = partial(checkpoint_files, stage, task)
+    worker.run(batches(), step, progress, total=config.steps, files=files)
+    if worker.rank == 0:
         texts = offline_text(learner, precision=config.precision)
         facts = write_texts(task, tables, vectors, start, texts)
         (task.out / TOKENS).write_bytes(tokens_bytes(stage, tables))
@@ -119,10 +99,10 @@ def write_texts(
     before: Sequence[np.ndarray],
     texts: Sequence[np.ndarray],
 ) -> dict[str, Any]:
-    """Write each block's offline texts (see texts.py). Returns what tells how good they are.
+    """Write each block's offline texts (see texts.py). Returns measures of how good they are.
 
-    before, texts: T of each block before the first step and after the last. A cosine is None where
-    there is one scenario.
+    before, texts: T of each block before the first step and after the last. A cosine is None if there is only
+    one scenario.
     """
     from itkm_core.learning.prompt_health import prompt_accuracy, scenario_cosine
     from itkm_core.learning.text_update import text_cluster
@@ -165,21 +145,13 @@ def tokens_bytes(stage: StageTwo, tables: Sequence[pa.Table]) -> bytes:
 
 
 def checkpoint_files(stage: StageTwo, task: PromptsTask, step: int) -> dict[str, bytes]:
-    """A mid-stage checkpoint: prompts and their optimizer."""
-    import torch
-
-    state = io.BytesIO()
-    torch.save(stage.state_dict(), state)
-    record = {"round": task.number, "stage": "prompts", "step": step}
-    return {PROMPTS: state.getvalue(), STATE: json.dumps(record, indent=1).encode()}
+    """A mid-stage checkpoint: the prompts and their optimizer."""
+    return {
+        PROMPTS: state_bytes(stage.state_dict()),
+        STATE: record_bytes(round=task.number, stage="prompts", step=step),
+    }
 
 
 def resume_step(stage: StageTwo, checkpoint: Any) -> int:
-    """The step to go on from: after the last mid-stage checkpoint, if there is one."""
-    if checkpoint is None:
-        return 0
-    with opened(checkpoint) as folder:
-        state = read_state((folder / PROMPTS).read_bytes(), f"{checkpoint.path}/{PROMPTS}")
-        done = json.loads((folder / STATE).read_text())["step"]
-    stage.load_state_dict(state)
-    return int(done)
+    """Restore the stage from the last mid-stage checkpoint, if there is one. Returns the step to continue with."""
+    return resume(checkpoint, PROMPTS, lambda _, state: stage.load_state_dict(state))

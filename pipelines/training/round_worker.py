@@ -1,34 +1,28 @@
-"""What each worker of a round's training does. The arithmetic is itkm_core's; this brings it the data."""
+"""What each worker of a round's training does. The arithmetic is itkm_core's; this file brings it the data."""
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from itkm_core.corpus.sampling import plan_step
+from itkm_core.corpus.sampling import BatchPlan
 from itkm_core.corpus.schema import Corpus
 from pipelines.artifacts.blocks import Block
-from pipelines.artifacts.labels import read_centroids, read_labels
+from pipelines.artifacts.labels import read_centroids
 from pipelines.artifacts.texts import read_texts
 from pipelines.steps.encoders import WEIGHTS
+from pipelines.training.checkpoints import STATE, read_state, record_bytes, resume, state_bytes
 from pipelines.training.tasks import TrainTask
-from pipelines.training.worker import (
-    FACTS,
-    STATE,
-    Progress,
-    ends_on_fault,
-    group_indices,
-    opened,
-    read_state,
-    saved,
-)
+from pipelines.training.worker import FACTS, Progress, Worker, ends_on_fault
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from itkm_core.learning.homogeneous import StageOne
     from itkm_core.model.weights import EncoderInfo
 
@@ -42,31 +36,17 @@ def train_loop(loop_config: dict[str, Any]) -> None:
     """One worker's round: the steps that are left, then (on rank 0) the round's checkpoint."""
     import ray.train
     import ray.train.torch
-    import torch
 
     from itkm_core.corpus.loader import BatchLoader
     from itkm_core.corpus.store import CorpusStore
 
     task: TrainTask = loop_config["task"]
-    training = task.training
-    torch.set_num_threads(task.threads)
-    context = ray.train.get_context()
-    rank, world = context.get_world_rank(), context.get_world_size()
-    tables = [read_labels(place) for place in task.labels]
-    indices = group_indices(tables, task.scenarios)
+    training, total = task.training, task.training.steps_per_round
+    worker = Worker(task)
+    tables = worker.tables
     stage, info = build_stage(task, tables, device=ray.train.torch.get_device())
     first = resume_step(stage, ray.train.get_checkpoint())
-    plans = [
-        plan_step(
-            indices,
-            clusters_per_group=training.clusters_per_group,
-            images_per_cluster=training.images_per_cluster,
-            seed=task.config.seed,
-            round=task.number,
-            step=step,
-        )
-        for step in range(first, training.steps_per_round)
-    ]
+    plans = list(worker.plans(training, round=task.number, steps=range(first, total)))
     colour_free = frozenset(
         number
         for number, table in enumerate(tables)
@@ -81,25 +61,23 @@ def train_loop(loop_config: dict[str, Any]) -> None:
         colour_free,
         task.threads,
     )
-    progress = Progress(task, f"round-{task.number:03d} train", rank, sum(map(len, plans)))
+    slices = (plan.slice(worker.rank, worker.world) for plan in plans)
+    images = (images for _, images in loader.iterate(slices))
     block_losses: tuple[float, ...] = ()
-    slices = (plan.slice(rank, world) for plan in plans)
-    for plan, (_, images) in zip(plans, loader.iterate(slices), strict=True):
-        result = stage.step(images, plan)
+
+    def step(batch: Tensor, plan: BatchPlan) -> tuple[float, Mapping[str, float]]:
+        nonlocal block_losses
+        result = stage.step(batch, plan)
         block_losses = result.block_losses
-        progress.add(len(plan), result.loss, result.term_losses)
-        done = plan.step + 1
-        if done % task.config.compute.checkpoint_every == 0 and done < training.steps_per_round:
+        return result.loss, result.term_losses
 
-            def files(done: int = done) -> dict[str, bytes]:
-                return checkpoint_files(stage, info, task, tables, done)
-
-            with saved(rank, files) as checkpoint:
-                ray.train.report({"step": done}, checkpoint=checkpoint)
-    if rank == 0:
-        made = checkpoint_files(stage, info, task, tables, training.steps_per_round)
+    line = f"round-{task.number:03d} train"
+    progress = Progress(task, line, worker.rank, sum(map(len, plans)))
+    files = partial(checkpoint_files, stage, info, task, tables)
+    worker.run(zip(plans, images, strict=True), step, progress, total=total, files=files)
+    if worker.rank == 0:
         place = (task.out / CHECKPOINT).clear()
-        for name, data in {**made, **text_files(task, tables)}.items():
+        for name, data in {**files(total), **text_files(task, tables)}.items():
             (place / name).write_bytes(data)
         # Ray Train keeps metrics only beside a checkpoint of its own.
         facts = {**progress.facts(), "block_losses": list(block_losses)}
@@ -110,9 +88,9 @@ def train_loop(loop_config: dict[str, Any]) -> None:
 def build_stage(
     task: TrainTask, tables: Sequence[pa.Table], device: Any
 ) -> tuple[StageOne, EncoderInfo]:
-    """Encoder of the round before, fresh memories of this round's clusters, optimizer carried on.
+    """The encoder of the round before, fresh memories of this round's clusters, and the optimizer carried over.
 
-    Stage III begins with a fresh optimizer and a learning rate of its own: its loss is another one.
+    Stage III starts with a fresh optimizer and its own learning rate, since its loss is a different one.
     """
     import torch
 
@@ -144,32 +122,28 @@ def build_stage(
 
 
 def resume_step(stage: StageOne, checkpoint: Any) -> int:
-    """The step of the round to go on from: after the last mid-round checkpoint, if there is one."""
+    """Restore the stage from the last mid-round checkpoint, if there is one. Returns the step to continue with."""
     from safetensors.torch import load_file
 
-    if checkpoint is None:
-        return 0
-    with opened(checkpoint) as folder:
-        state = read_state((folder / TRAINING).read_bytes(), f"{checkpoint.path}/{TRAINING}")
+    def load(folder: Path, state: Any) -> None:
         weights = load_file(folder / WEIGHTS)
-        done = json.loads((folder / STATE).read_text())["step"]
-    stage.encoder.load_state_dict({name: value.to(stage.device) for name, value in weights.items()})
-    stage.load_state_dict(state)
-    return int(done)
+        stage.encoder.load_state_dict(
+            {name: value.to(stage.device) for name, value in weights.items()}
+        )
+        stage.load_state_dict(state)
+
+    return resume(checkpoint, TRAINING, load)
 
 
 def checkpoint_files(
     stage: StageOne, info: EncoderInfo, task: TrainTask, tables: Sequence[pa.Table], step: int
 ) -> dict[str, bytes]:
-    """Everything that must travel together, because its shapes depend on this round's clusters."""
+    """A checkpoint's files, which belong together: their shapes depend on this round's clusters."""
     import pyarrow.parquet as pq
-    import torch
     from safetensors.torch import save
 
     from itkm_core.model.weights import encoder_bytes
 
-    training = io.BytesIO()
-    torch.save(stage.state_dict(), training)
     labels = pa.BufferOutputStream()
     pq.write_table(pa.concat_tables(tables), labels)
     names = [Block.of(table).name for table in tables]
@@ -177,26 +151,25 @@ def checkpoint_files(
         name: memory.centroids.cpu().contiguous()
         for name, memory in zip(names, stage.memories, strict=True)
     }
-    state = {
-        "round": task.number,
-        "stage": "heterogeneous" if task.heterogeneous else "homogeneous",
-        "step": step,
-        "global_step": stage.global_step,
-        "groups": names,
-    }
     return {
         WEIGHTS: encoder_bytes(stage.encoder, info),
         "memory.safetensors": save(memories),
-        TRAINING: training.getvalue(),
+        TRAINING: state_bytes(stage.state_dict()),
         "labels.parquet": labels.getvalue().to_pybytes(),
-        STATE: json.dumps(state, indent=1).encode(),
+        STATE: record_bytes(
+            round=task.number,
+            stage="heterogeneous" if task.heterogeneous else "homogeneous",
+            step=step,
+            global_step=stage.global_step,
+            groups=names,
+        ),
     }
 
 
 def text_files(task: TrainTask, tables: Sequence[pa.Table]) -> dict[str, bytes]:
-    """Texts of clusters and images, and the prompts, for a round's last checkpoint; none without Stage II.
+    """Texts of clusters and images, and the prompts, for a round's last checkpoint; nothing without Stage II.
 
-    Mid-round checkpoints leave them out: training does not change them, and the match steps hold them.
+    Mid-round checkpoints leave them out: training does not change them, and the match steps have them.
     """
     from safetensors.numpy import save
 

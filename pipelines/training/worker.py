@@ -1,39 +1,38 @@
-"""What the workers of every training stage share: their task, mid-stage checkpoints, rank 0's account."""
+"""What the workers of every training stage share: their data, the loop over the steps, rank 0's account."""
 
 from __future__ import annotations
 
 import functools
-import io
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
-from itkm_core.corpus.sampling import GroupIndex, GroupLabels
-from itkm_core.errors import DivergedError, StorageError, TrainingError
-from itkm_core.storage.object_store import patiently
+from itkm_core.corpus.sampling import BatchPlan, GroupIndex, GroupLabels, plan_step
+from itkm_core.errors import DivergedError, TrainingError
+from itkm_core.learning.config import HomogeneousConfig, PromptConfig
 from pipelines.artifacts.blocks import Block
+from pipelines.artifacts.labels import read_labels
 from pipelines.telemetry.meter import Meter, peak_memory
+from pipelines.training.checkpoints import saved
 from pipelines.training.tasks import WorkerTask
 
+Batch = TypeVar("Batch")
 Loop = Callable[[dict[str, Any]], None]
 
 FACTS = "facts.json"
-FAULT = "fault.json"  # an error that trying again would not mend
-STATE = "state.json"  # in every checkpoint; its "step" is the number of steps done
+FAULT = "fault.json"  # an error that another try would repeat
 
 
 def ends_on_fault(loop: Loop) -> Loop:
-    """A worker's loop, under its name, that leaves a TrainingError in fault.json and ends, instead of raising it.
+    """The worker's loop, except that on a TrainingError it writes fault.json and ends instead of raising.
 
-    Every worker comes to a TrainingError at the same step, and would again: raised, it would be taken for
-    a lost worker, and Ray Train would start the group over, `max_failures` times, to the same end.
+    Every worker meets a TrainingError at the same step, and would again: raised, it would pass for a lost
+    worker, and Ray Train would restart the group `max_failures` times, to the same end.
     """
 
     @functools.wraps(loop)
@@ -42,7 +41,7 @@ def ends_on_fault(loop: Loop) -> Loop:
 
         task: WorkerTask = loop_config["task"]
         rank = ray.train.get_context().get_world_rank()
-        # Ray Train makes the actor before it gives it a rank. Its thread can have the name: stack traces show it.
+        # Ray Train makes the actor before it gives it a rank, but the thread's name shows in stack traces.
         threading.current_thread().name = f"{task.kind}[stage-{task.stage}, rank {rank}]"
         if rank == 0:
             task.telemetry.set("itkm_loss_not_finite", 0, step=task.kind)
@@ -57,37 +56,8 @@ def ends_on_fault(loop: Loop) -> Loop:
     return ending
 
 
-class saved:
-    """A mid-stage checkpoint in a temporary folder, on rank 0; None on the others."""
-
-    def __init__(self, rank: int, files: Callable[[], Mapping[str, bytes]]) -> None:
-        self.rank, self.files = rank, files
-        self.folder: tempfile.TemporaryDirectory[str] | None = None
-
-    def __enter__(self) -> Any:
-        from ray.train import Checkpoint
-
-        if self.rank != 0:
-            return None
-        self.folder = tempfile.TemporaryDirectory(prefix="itkm-")
-        for name, data in self.files().items():
-            (Path(self.folder.name) / name).write_bytes(data)
-        return Checkpoint.from_directory(self.folder.name)
-
-    def __exit__(self, *_: object) -> None:
-        if self.folder is not None:
-            self.folder.cleanup()
-
-
-@contextmanager
-def opened(checkpoint: Any) -> Iterator[Path]:
-    """The files of a mid-stage checkpoint in a local folder, which the workers of a node share."""
-    with ExitStack() as stack:
-        yield Path(patiently(lambda: stack.enter_context(checkpoint.as_directory())))
-
-
 class Progress:
-    """Rank 0's account of a stage: to the board about once a second, and the facts at the end."""
+    """Rank 0's account of a stage: sent to the board about once a second, with the facts at the end."""
 
     def __init__(self, task: WorkerTask, line: str, rank: int, images: int) -> None:
         self.task, self.rank = task, rank
@@ -102,7 +72,7 @@ class Progress:
             task.telemetry.begin(line, images)
 
     def add(self, images: int, loss: float, terms: Mapping[str, float]) -> None:
-        """Count a step over `images` pictures, its loss and the loss's terms by name."""
+        """Count a step over `images` images, its loss, and the loss's terms by name."""
         self.losses.append(loss)
         self.terms.append(terms)
         self.images += images
@@ -113,7 +83,7 @@ class Progress:
                 self.task.telemetry.set("itkm_loss", value, term=name)
 
     def facts(self) -> dict[str, Any]:
-        """For the manifest. The rate leaves the first step out, which warms everything up."""
+        """For the manifest. The rate leaves out the first step, which warms everything up."""
         now = time.time()
         tail = slice(-max(1, len(self.losses) // 10), None)
         steady = (self.images - self.first_images) / max(now - self.first_done, 1e-9)
@@ -132,37 +102,67 @@ class Progress:
         }
 
 
+class Worker:
+    """One worker of a stage: its place among the others, its label tables, and the steps they give."""
+
+    def __init__(self, task: WorkerTask) -> None:
+        import ray.train
+        import torch
+
+        torch.set_num_threads(task.threads)
+        context = ray.train.get_context()
+        self.rank, self.world = context.get_world_rank(), context.get_world_size()
+        self.task = task
+        self.tables = [read_labels(place) for place in task.labels]
+        self.indices = group_indices(self.tables, task.scenarios)
+
+    def plans(
+        self, config: HomogeneousConfig | PromptConfig, *, round: int, steps: range
+    ) -> Iterator[BatchPlan]:
+        """The whole batch of each step; this worker's share is `plan.slice(rank, world)`."""
+        for step in steps:
+            yield plan_step(
+                self.indices,
+                clusters_per_group=config.clusters_per_group,
+                images_per_cluster=config.images_per_cluster,
+                seed=self.task.config.seed,
+                round=round,
+                step=step,
+            )
+
+    def run(
+        self,
+        batches: Iterable[tuple[BatchPlan, Batch]],
+        step: Callable[[Batch, BatchPlan], tuple[float, Mapping[str, float]]],
+        progress: Progress,
+        *,
+        total: int,
+        files: Callable[[int], Mapping[str, bytes]],
+    ) -> None:
+        """Do the steps that are left of `total`, with a checkpoint now and then.
+
+        step: does one and returns the loss and its terms. files: of a checkpoint after so many steps.
+        """
+        import ray.train
+
+        for plan, batch in batches:
+            progress.add(len(plan), *step(batch, plan))
+            done = plan.step + 1
+            if done % self.task.config.compute.checkpoint_every == 0 and done < total:
+                with saved(self.rank, partial(files, done)) as checkpoint:
+                    ray.train.report({"step": done}, checkpoint=checkpoint)
+
+
 def group_indices(tables: Sequence[pa.Table], scenarios: Sequence[str]) -> list[GroupIndex]:
-    """One index per label table, with scenarios numbered by their place in `scenarios`."""
+    """One index per label table. A scenario's number is its place in `scenarios`."""
     return [
         GroupIndex.from_labels(
             GroupLabels(
-                list(scenarios).index(Block.of(table).scenario),
-                Block.of(table).group,
+                list(scenarios).index(block.scenario),
+                block.group,
                 table["sample_id"].to_numpy(),
                 table["label"].to_numpy(),
             )
         )
-        for table in tables
+        for table, block in zip(tables, map(Block.of, tables), strict=True)
     ]
-
-
-def read_state(data: bytes, name: str) -> Any:
-    """What `torch.save` wrote, on the CPU. Nothing in the file is executed: a pickle with code in it is refused.
-
-    name: the file, for the error.
-
-    Raises:
-        StorageError: the file is damaged, or holds anything but tensors and plain values.
-    """
-    import torch
-
-    try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # hostile bytes surface as any of a dozen types
-        said = " ".join(str(error).split())[:200]
-        # No TrainingError: all workers would come to that at the same step, this may be one machine's disk.
-        raise StorageError(
-            f"{name} is damaged, or holds more than tensors and plain values, and was not read ({said}): delete the "
-            "step's folder to do it again"
-        ) from error

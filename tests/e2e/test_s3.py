@@ -13,7 +13,7 @@ from itkm_core.storage.place import Place
 from pipelines.artifacts.run_folder import RunFolder
 from pipelines.label.command import last_checkpoint
 from pipelines.steps.evaluate import newest_evaluation
-from pipelines.training.worker import opened
+from pipelines.training.checkpoints import opened
 
 
 def test_small_files_in_a_store_that_lists_late(credentials: dict[str, str]) -> None:

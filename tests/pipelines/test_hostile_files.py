@@ -27,7 +27,7 @@ from pipelines.label.command import LabelRequest, label
 from pipelines.label.index import read_group, read_index
 from pipelines.label.input import read_input
 from pipelines.training import prompts_worker, round_worker
-from pipelines.training.worker import read_state
+from pipelines.training.checkpoints import read_state
 
 
 class Attack:
