@@ -1,8 +1,8 @@
-"""Features of images in a run folder: where they are, and reading them in order.
+"""Features of images in a run folder: their files, and reading them in order.
 
 Files: features/scenario=<s>/group=<g>/split=<p>/from-<first sample_id>.parquet with `sample_id` and
 `feature` [D] float32 of unit norm, and features/files.json, which names them and is written last. Ray Data
-keeps no row order, so whoever reads a part gets it sorted and checked.
+does not keep the order of rows, so reading sorts and checks them.
 """
 
 from __future__ import annotations
@@ -28,16 +28,18 @@ def part_folder(block: Block, split: str) -> str:
 
 
 def write_files(place: Place, names: Sequence[str]) -> None:
-    """Name the files that the features below `place` consist of. What else lies there is none of them:
-    half a file of a node that was lost, or one of an earlier try whose deletion an object store shows late.
+    """Record which files below `place` are the features.
+
+    Other files may lie there: half a file from a node that was lost, or one from an earlier try that an
+    object store still lists after its deletion.
     """
     (place / FILES).write_json(sorted(set(names)))
 
 
 def feature_files(place: Place, block: Block | None = None) -> list[str]:
-    """Sorted paths (of the resolved file system) of the files of features, of one block or of all.
+    """Sorted paths (on the resolved file system) of the feature files of one block, or of all.
 
-    A folder of a version that did not name its files is listed.
+    A folder from a version without files.json is listed.
     """
     _, root = place.resolve()
     if (place / FILES).exists():
@@ -51,12 +53,12 @@ def feature_files(place: Place, block: Block | None = None) -> list[str]:
 
 @contextmanager
 def seen_from_here(place: Place) -> Iterator[None]:
-    """FeatureError for a file of `place` that its encoder wrote and this machine does not find."""
+    """Turns "no such file" into a FeatureError for files of `place`, which an encoder wrote somewhere."""
     try:
         yield
     except FileNotFoundError as error:
         raise FeatureError(
-            f"{place}: {error}. An encoder wrote it; where that was another machine, the folder is not one that "
+            f"{place}: {error}. An encoder wrote it; if that was on another machine, the folder is not one that "
             "all machines share: expected a shared folder, s3:// or gs://. If it was deleted, delete the whole "
             "folder to redo it"
         ) from error
@@ -65,10 +67,10 @@ def seen_from_here(place: Place) -> Iterator[None]:
 def read_features(place: Place, ids: np.ndarray, block: Block | None = None) -> np.ndarray:
     """Features of exactly `ids`, in that order: float32 [len(ids), D].
 
-    block: the one that all of them are in, whose files alone are read then.
+    block: the one that all of them are in; only its files are read.
 
     Raises:
-        FeatureError: a file or an id is missing, an id is there twice, or a row is not finite or not of unit norm.
+        FeatureError: a file or an id is missing, an id is repeated, or a row is not finite or not of unit norm.
     """
     table = _read(place, feature_files(place, block))
     found = table["sample_id"].to_numpy()
@@ -76,7 +78,7 @@ def read_features(place: Place, ids: np.ndarray, block: Block | None = None) -> 
     place_of = np.searchsorted(found, ids, sorter=order)
     place_of = order[np.minimum(place_of, len(order) - 1)] if len(order) else place_of
     if len(found) != len(np.unique(found)):
-        raise FeatureError(f"{place}: {len(found) - len(np.unique(found))} sample ids come twice")
+        raise FeatureError(f"{place}: {len(found) - len(np.unique(found))} sample ids are repeated")
     missing = np.ones(len(ids), bool) if not len(found) else found[place_of] != np.asarray(ids)
     if missing.any():
         raise FeatureError(

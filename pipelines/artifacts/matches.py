@@ -1,6 +1,6 @@
 """Matches between the two groups of a scenario as files of a match step.
 
-clusters.parquet   cluster_0, cluster_1, affinity, reliable, mutual: a row per matched pair
+clusters.parquet   cluster_0, cluster_1, affinity, reliable, mutual: one row per matched pair
 instances-<g>.npz  indptr [N_g + 1], indices: positives of each image of group g among the opposite
                    group's, as CSR; `hard` [N_g, H], its nearest opposite images, for large groups
 """
@@ -24,7 +24,7 @@ _METADATA_KEY = b"itkm_matches"
 
 
 def write_clusters(step: Place, matches: ClusterMatches) -> None:
-    """Write clusters.parquet; what is not in its columns is in its metadata."""
+    """Write clusters.parquet: a row per pair, and the rest in its metadata."""
     table = pa.table(
         {
             "cluster_0": matches.pairs[:, 0],
@@ -44,7 +44,7 @@ def write_clusters(step: Place, matches: ClusterMatches) -> None:
 
 
 def read_clusters(step: Place) -> ClusterMatches | None:
-    """What `write_clusters` wrote; None where clusters were not matched."""
+    """What `write_clusters` wrote; None if clusters were not matched."""
     from itkm_core.matching import ClusterMatches
 
     if not (step / CLUSTERS_FILE).exists():
@@ -66,7 +66,7 @@ def read_clusters(step: Place) -> ClusterMatches | None:
 def write_instances(
     step: Place, matches: InstanceMatches, keep_hard: Sequence[bool]
 ) -> list[np.ndarray]:
-    """Write instances-0.npz and instances-1.npz; `hard` where `keep_hard` says so. Returns all arrays."""
+    """Write instances-0.npz and instances-1.npz, with `hard` for the groups of `keep_hard`. Returns all arrays."""
     written = []
     for group in (0, 1):
         indptr, indices = matches.positives(group)
@@ -80,7 +80,7 @@ def write_instances(
 
 
 def read_instances(step: Place) -> InstanceMatches | None:
-    """What `write_instances` wrote; None where images were not matched."""
+    """What `write_instances` wrote; None if images were not matched."""
     from itkm_core.matching import Csr, InstanceMatches
 
     files = [step / f"instances-{group}.npz" for group in (0, 1)]

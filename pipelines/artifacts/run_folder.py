@@ -1,14 +1,14 @@
 """The run folder: what was asked, what each step did, and what may be skipped.
 
     config.yaml                       the resolved configuration and the corpus it is for
-    round-NNN/<step>/inputs.json      inputs' digests of a step in the middle
-    round-NNN/<step>/manifest.json    inputs' digests, output digest, seconds, facts; written last
+    round-NNN/<step>/inputs.json      digests of the step's inputs; written when it starts
+    round-NNN/<step>/manifest.json    digests of inputs and output, seconds, facts; written last
     round-NNN/<step>/...              what the step made
-    metrics.jsonl                     one line per finished step, made anew from the manifests
+    metrics.jsonl                     one line per finished step, rebuilt from the manifests
 
-A step whose manifest is there and whose input digests are what they would be now is not run again.
-That is the whole of resume: a step that died left no manifest and starts over, a training from its last
-checkpoint if its inputs are the same.
+A step that has a manifest with the digests its inputs have now is not run again. That is all there is to
+resuming: a step that died left no manifest and starts over, a training from its last checkpoint if its inputs
+are the same.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def digest_of(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a finished step says of itself. `digest` names its output; later steps build on it."""
+    """What a finished step says about itself. `digest` names its output; later steps build on it."""
 
     inputs: dict[str, str]
     digest: str
@@ -51,7 +51,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run's place. Holds no state but the address, so every process may have its own."""
+    """A run's place. It holds only the address, so every process may have its own."""
 
     place: Place
 
@@ -64,9 +64,9 @@ class RunFolder:
         return manifest if manifest is not None and manifest.inputs == dict(inputs) else None
 
     def begin(self, name: str, inputs: Mapping[str, str]) -> None:
-        """Make the folder of step `name` ready: as it is where the step was begun with these inputs, else empty.
+        """Prepare the folder of step `name`: kept if the step was started with these inputs, else emptied.
 
-        What a training of other labels has left must not be gone on from.
+        A training must not resume from what a training on other labels left.
         """
         path = self.step(name) / INPUTS
         if not path.exists() or path.read_json() != dict(inputs):
@@ -110,7 +110,7 @@ class RunFolder:
         return manifest
 
     def write_metrics(self, steps: list[str]) -> None:
-        """metrics.jsonl from the manifests: a rerun or a resume can neither lose nor repeat a line."""
+        """Write metrics.jsonl from the manifests, so that a rerun or a resume neither loses nor repeats a line."""
         lines = []
         for name in steps:
             manifest = self.read(name)
@@ -123,8 +123,8 @@ class RunFolder:
 def open_run(place: Place, identity: Mapping[str, Any], resolved: Mapping[str, Any]) -> RunFolder:
     """Start or continue the run at `place`.
 
-    `identity` is what decides the run's results (method, model, corpus digest); `resolved` is the whole
-    configuration, of which workers and devices may change between two starts of one run.
+    `identity` is what determines the run's results (method, model, corpus digest); `resolved` is the whole
+    configuration, of which workers and devices may change between starts of the same run.
 
     Raises:
         ConfigError: the place holds a run of another identity; the difference is shown.

@@ -1,10 +1,10 @@
-"""Text representations of a group as files, and how they follow the labels (DRU) or do not.
+"""The text representations of a block as files, and how they follow the labels (DRU) or stay.
 
-In a prompts step a file's block is `<scenario>-<g>`, in a scenario's match step `<g>`:
+<block> is `<scenario>-<g>` in a prompts step, and `<g>` in a scenario's match step:
 
-text-<block>.npy            T [K, D], a row per cluster
-instance-text-<block>.npy   t [N, D], a row per image, in order of sample_id
-text-cluster-<block>.npy    int64 [N], in a prompts step: the cluster whose T^0 the image has
+text-<block>.npy            T [K, D], one row per cluster
+instance-text-<block>.npy   t [N, D], one row per image, in order of sample_id
+text-cluster-<block>.npy    int64 [N], in a prompts step only: the cluster whose T^0 the image has
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from itkm_core.storage.place import Place
 
 @dataclass(frozen=True)
 class MovedTexts:
-    """Texts of one group that belong to a round's labels."""
+    """The texts of one block that belong to a round's labels."""
 
     clusters: np.ndarray  # T [K, D]
     instances: np.ndarray  # t [N, D]
@@ -38,7 +38,7 @@ def read_texts(step: Place, block: str) -> MovedTexts:
 
 @dataclass(frozen=True)
 class Texts:
-    """Where the texts of one group are that the labels of a round are to move."""
+    """Where the texts of one block are, before the labels of a round move them."""
 
     step: Place
     block: str
@@ -46,11 +46,11 @@ class Texts:
     def moved(self, labels: np.ndarray, rho: float | None) -> MovedTexts:
         """The texts of the clusters and images of new labels, int64 [N].
 
-        With `rho` as DRU has it: T is the mean of the members' t, and then t moves towards T. With None
-        t stays, and T is the T^0 that most members have (Stage II's files only).
+        With `rho` they move as in DRU: T becomes the mean of the members' t, then t moves towards T. With
+        None t stays, and T is the T^0 that most members have (for Stage II's files only).
 
         Raises:
-            FeatureError, LabelError: labels of other images than the texts'.
+            FeatureError, LabelError: the labels and the texts are of different images.
         """
         from itkm_core.learning.text_update import (
             cluster_text,

@@ -1,8 +1,8 @@
 """One actor that knows how far the run is: live progress for the terminal, gauges for Prometheus.
 
-A Ray gauge vanishes with the process that set it, and a training worker lives for one round. So all
-gauges are set in this one actor, which lives as long as the run. Ray 2.60 also exports a gauge only where
-it was set since the export before (every 10 s), and forgets it 20 s after the last: so all are set over and over.
+A Ray gauge vanishes with the process that set it, and a training worker lives for one round. So all gauges are
+set in this one actor, which lives as long as the run. Ray 2.60 also exports a gauge only if it was set since the
+previous export (every 10 s), and forgets it 20 s after it was last set, so all gauges are set again every second.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Tags = tuple[tuple[str, str], ...]
 
 
 class Board:
-    """The actor's body. A step is known by its line, such as `round-002 train`, whose last word is its kind."""
+    """The actor's body. A step goes by its line, such as `round-002 train`, whose last word is its kind."""
 
     def __init__(self) -> None:
         self.gauges = {
@@ -41,7 +41,7 @@ class Board:
             self.begin(step, 0)
 
     def leave(self, step: str) -> None:
-        """The last of several steps of one name takes the line with it; another that runs gets it."""
+        """When the last step with this line ends, another running step gets the display."""
         self.running[step] -= 1
         self._show_running(step)
         if self.running[step] <= 0 and self.step == step:
@@ -56,9 +56,9 @@ class Board:
 
     def advance(self, count: int, note: str, memory: Mapping[str, float]) -> None:
         if not self.total:
-            return  # a word of a step that has ended, come late
+            return  # late news of a step that has ended
         if self.done == 0:
-            self.since = time.monotonic()  # the rate leaves the start of the workers out
+            self.since = time.monotonic()  # the rate leaves out the workers' start
             self.first = count
         self.done += count
         self.note = note or self.note
@@ -69,7 +69,7 @@ class Board:
         self.memory(kind, memory)
 
     def tell(self, kind: str, note: str) -> None:
-        """A note for the line, where it is of this kind."""
+        """Show a note on the line, if the step shown is of this kind."""
         if kind_of(self.step) == kind:
             self.note = note
         self._alive()
@@ -84,12 +84,12 @@ class Board:
         self._alive()
 
     def refresh(self) -> None:
-        """Set every gauge to what it is."""
+        """Set every gauge again to its value."""
         for (name, tags), value in list(self.values.items()):
             self.gauges[name].set(value, tags=dict(tags))
 
     def keep_fresh(self) -> None:
-        """From now on, `refresh` every second."""
+        """`refresh` every second from now on."""
 
         def keep() -> None:
             while True:

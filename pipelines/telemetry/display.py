@@ -1,4 +1,4 @@
-"""The progress line that the board feeds."""
+"""The progress line that shows the board."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipelines.telemetry.handle import Telemetry
 
 
 class ProgressDisplay:
-    """Shows the board while a `with` block runs: a live line on a terminal, a line now and then elsewhere."""
+    """Shows the board while a `with` block runs: a live line on a terminal, elsewhere a line now and then."""
 
     def __init__(
         self, telemetry: Telemetry, console: Console, *, plain_every: float = 10.0

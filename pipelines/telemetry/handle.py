@@ -1,4 +1,4 @@
-"""Handle to the board (board.py), which every step is given, and the progress line that it feeds."""
+"""The handle to the board (board.py) that every step is given."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ NAME = "itkm-progress"  # of the actor, in the dashboard
 
 @dataclass(frozen=True)
 class Telemetry:
-    """Handle to the board, passed to every step. Calls do not wait; without an actor they do nothing."""
+    """Handle to the board. Calls do not wait; without an actor they do nothing."""
 
     actor: ActorHandle | None = None
 
     @classmethod
     def start(cls) -> Telemetry:
-        """A new board on this node, which ends with the driver."""
+        """A new board on this node that ends with the driver."""
         here = ray.get_runtime_context().get_node_id()
         board = ray.remote(Board).options(
             num_cpus=0,
             label_selector={"ray.io/node-id": here},
             name=NAME,
-            # Runs side by side have a board each, and a name is free again only some time after its actor's end.
+            # Runs side by side have a board each, and a name becomes free only some time after its actor ends.
             namespace=f"{NAME}-{uuid4().hex[:8]}",
-            # The dashboard shows the newest 10,000 tasks of a job: these would be most of them.
+            # The dashboard shows a job's latest 10,000 tasks, and these would be most of them.
             enable_task_events=False,
         )
         actor = board.remote()
@@ -39,12 +39,12 @@ class Telemetry:
         return cls(actor)
 
     def enter(self, step: str) -> None:
-        """A step starts; it says more of itself by `begin` with the same name."""
+        """A step starts; `begin` with the same name says more about it."""
         if self.actor is not None:
             self.actor.enter.remote(step)
 
     def leave(self, step: str) -> None:
-        """A step that entered has ended: its line goes away."""
+        """A step that entered has ended; its line disappears."""
         if self.actor is not None:
             self.actor.leave.remote(step)
 
@@ -53,17 +53,17 @@ class Telemetry:
             self.actor.begin.remote(step, total)
 
     def advance(self, count: int, note: str, memory: Mapping[str, float]) -> None:
-        """More images of the step that begun last are done; memory: see `memory`."""
+        """More images of the step that last called `begin` are done; memory: see `memory`."""
         if self.actor is not None:
             self.actor.advance.remote(count, note, memory)
 
     def tell(self, kind: str, note: str) -> None:
-        """What a step of this kind is at."""
+        """What a step of this kind is doing."""
         if self.actor is not None:
             self.actor.tell.remote(kind, note)
 
     def memory(self, step: str, peaks: Mapping[str, float]) -> None:
-        """Bytes by kind (see `itkm_memory_bytes`) of one process of a step; the board keeps the most."""
+        """Bytes by kind (see `itkm_memory_bytes`) of one process of a step; the board keeps the maximum."""
         if self.actor is not None:
             self.actor.memory.remote(step, peaks)
 

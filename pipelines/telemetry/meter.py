@@ -1,4 +1,4 @@
-"""What one process of a step tells the board: images done, and its memory."""
+"""What a step's process reports to the board: images done, and its memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipelines.telemetry.handle import Telemetry
 
 
 class Meter:
-    """Counts images for the board and tells it about once a second: a call per batch would show."""
+    """Counts images and reports them about once a second: a call per batch would slow the step down."""
 
     EVERY = 1.0
 
@@ -19,7 +19,7 @@ class Meter:
         self._unsent, self._sent = 0, time.monotonic()
 
     def add(self, count: int, note: str = "") -> bool:
-        """Count; True where the board was told just now."""
+        """Count; True if the board was told just now."""
         self._unsent += count
         if time.monotonic() - self._sent < self.EVERY:
             return False
@@ -29,11 +29,11 @@ class Meter:
 
 
 def peak_memory() -> dict[str, int]:
-    """The most this process has held so far, in bytes: `host` (resident), and `device` where it uses a GPU."""
+    """Peak memory of this process so far, in bytes: `host` (resident), and `device` if it uses a GPU."""
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
-    torch = sys.modules.get("torch")  # seconds to import, and without it no GPU was used
+    torch = sys.modules.get("torch")  # importing takes seconds, and without it no GPU was used
     if torch is not None and torch.cuda.is_available():
         peak["device"] = int(torch.cuda.max_memory_allocated())
     return peak
