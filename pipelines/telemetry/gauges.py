@@ -26,7 +26,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("step",),
     ),
     "itkm_memory_bytes": (
-        "Peak memory of the processes that worked on the step, bytes. kind=host: resident memory; "
+        "Bytes of memory at the peak of any process that worked on the step. kind=host: resident memory; "
         "device: GPU memory held by PyTorch; asked: what labelling requested from Ray",
         ("step", "kind"),
     ),

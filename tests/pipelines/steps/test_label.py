@@ -13,13 +13,14 @@ from made import unit
 from itkm_core.clustering import LabelOptions, pseudo_label
 from itkm_core.clustering.cameras import without_camera
 from itkm_core.clustering.centroids import cluster_means
-from itkm_core.corpus import schema
+from itkm_core.corpus.digest import image_digest
+from itkm_core.corpus.schema import REJECTED_SCHEMA
+from itkm_core.corpus.writer import ACCEPTED_SCHEMA, finish_corpus, write_shard
 from itkm_core.errors import LabelError
 from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
-from pipelines.artifacts.features import read_features
+from pipelines.artifacts.features import part_folder, read_features
 from pipelines.artifacts.labels import read_centroids, read_labels
-from pipelines.steps import label
 from pipelines.steps.label import GroupTask, label_group
 
 ASKED = {"k1": 6, "k2": 2, "eps": 0.5, "min_samples": 2}
@@ -27,31 +28,54 @@ OPTIONS = LabelOptions(**ASKED)
 NOISE = {"eps": 1e-6, "min_samples": 4}  # nothing is that near to three others
 
 
+IDS = np.arange(0, 72, 3)  # of the block's training images
+CAMERAS = np.tile([0, 1], 12)  # of these
+
+
 @pytest.fixture
-def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GroupTask:
-    """One group of 24 images around six directions."""
+def task(tmp_path: Path) -> GroupTask:
+    """A corpus with 24 training images of one block, around six directions, among others of other parts."""
+    rows = pa.table(
+        {
+            "uri": [f"{i}.png" for i in range(72)],
+            "scenario": ["uvi"] * 72,
+            "group": [0, 1, 0] * 24,
+            "camera": np.stack([CAMERAS, 2 + CAMERAS, 1 - CAMERAS], axis=1).ravel(),
+            "split": ["train", "train", "query"] * 24,
+            "person": [-1] * 72,
+            "clothes": [-1] * 72,
+            "height": [1] * 72,
+            "width": [1] * 72,
+            "num_bytes": [1] * 72,
+            "digest": [image_digest(bytes([i])) for i in range(72)],
+        },
+        schema=ACCEPTED_SCHEMA,
+    )
+    root = str(tmp_path / "corpus")
+    write_shard(root, 0, 0, rows, [bytes([i]) for i in range(72)])
+    finish_corpus(root, rows, [(0, 72)], REJECTED_SCHEMA.empty_table())
     rng = np.random.default_rng(0)
     centres = np.repeat(rng.normal(size=(6, 16)), 4, axis=0)
-    rows = centres + 0.05 * rng.normal(size=(24, 16))
-    features = unit(rows)
-    table = pa.table(
-        {
-            "sample_id": np.arange(24),
-            "feature": pa.FixedSizeListArray.from_arrays(features.ravel(), 16),
-        }
-    )
+    features = unit(centres + 0.05 * rng.normal(size=(24, 16)))
+    column = pa.FixedSizeListArray.from_arrays(features.ravel(), 16)
     base = Place.at(tmp_path)
-    place = base / "features" / "scenario=uvi" / "group=0" / "split=train" / "from-0.parquet"
-    place.write_table(table)
-    monkeypatch.setattr(schema.Corpus, "open", lambda root: None)
-    monkeypatch.setattr(label, "train_ids", lambda corpus, scenario, group: np.arange(24))
-    return GroupTask("corpus", Block("uvi", 0), base / "features", base / "first", None, OPTIONS)
+    place = base / "features" / part_folder(Block("uvi", 0), "train") / "from-0.parquet"
+    place.write_table(pa.table({"sample_id": IDS, "feature": column}))
+    return GroupTask(root, Block("uvi", 0), base / "features", base / "first", None, OPTIONS)
 
 
 def again(task: GroupTask, **options: float) -> GroupTask:
     """The next round of the same group."""
     out = Place(task.out.uri + "-again")
     return replace(task, out=out, previous=task.out, options=replace(OPTIONS, **options))
+
+
+def test_the_table_names_the_training_images_of_the_block_alone(task: GroupTask) -> None:
+    label_group(task)
+    table = read_labels(task.out)
+    assert table["sample_id"].to_pylist() == IDS.tolist()
+    assert set(table["scenario"].to_pylist()) == {"uvi"}
+    assert set(table["group"].to_pylist()) == {0}
 
 
 def test_labels_of_the_same_features_agree_with_the_round_before(task: GroupTask) -> None:
@@ -88,7 +112,7 @@ AUTO = replace(OPTIONS, eps="auto", eps_candidates=(0.3, 0.4, 0.5))
 
 
 def test_a_chosen_eps_is_written_down_with_its_reason(task: GroupTask) -> None:
-    features = read_features(task.features, np.arange(24), Block("uvi", 0))
+    features = read_features(task.features, IDS, Block("uvi", 0))
     _, facts = label_group(replace(task, options=AUTO))
     parameters = (task.out / "parameters.json").read_json()
     assert facts["eps"] == parameters["eps"]
@@ -116,15 +140,11 @@ def test_where_no_candidate_serves_the_labels_before_are_kept_or_the_run_stops(
     assert read_labels(kept.out).equals(read_labels(task.out))
 
 
-def test_labels_may_be_of_features_without_their_camera(
-    task: GroupTask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cameras = np.tile([0, 1], 12)
-    monkeypatch.setattr(label, "cameras_of", lambda corpus, ids: cameras[ids])
-    features = read_features(task.features, np.arange(24), Block("uvi", 0))
+def test_labels_may_be_of_features_without_their_camera(task: GroupTask) -> None:
+    features = read_features(task.features, IDS, Block("uvi", 0))
     label_group(replace(task, without_camera=True))
     found = read_labels(task.out)["label"].to_numpy()
-    expected = pseudo_label(without_camera(features, cameras), **ASKED).labels
+    expected = pseudo_label(without_camera(features, CAMERAS), **ASKED).labels
     np.testing.assert_array_equal(found, expected)
     # What is learnt from is the features as they are.
     np.testing.assert_allclose(read_centroids(task.out), cluster_means(features, found))
