@@ -1,19 +1,20 @@
-# Two commands do everything, set-up included: `make demo` and `make test`.
-# A C compiler and a GPU are not needed. PYTHON picks the interpreter (3.11 or newer).
+# Two commands do everything, installation included: `make demo` and `make test`. Neither needs a C compiler or a
+# GPU. PYTHON is the interpreter to use (3.11 or newer).
 PYTHON ?= python3
 VENV   ?= .venv
-# gpu extra instead of cpu: `make test EXTRA=gpu`
+# With the extra `gpu` instead of `cpu`: make test EXTRA=gpu
 EXTRA  ?= cpu
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready-$(EXTRA)
+PIP    := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 DEMO   ?= demo
 
 .PHONY: demo test lint types unit clean
 
 demo: $(READY)
-	$(BIN)/itkm synth --people 100 --test-people 50 --images 4 --out $(DEMO)/people
-	$(BIN)/itkm ingest --as synthetic $(DEMO)/people --out $(DEMO)/corpus
-	$(BIN)/itkm run --corpus $(DEMO)/corpus --out $(DEMO)/run
+	@$(BIN)/itkm synth --people 100 --test-people 50 --images 4 --out $(DEMO)/people
+	@$(BIN)/itkm ingest --as synthetic $(DEMO)/people --out $(DEMO)/corpus
+	@$(BIN)/itkm run --corpus $(DEMO)/corpus --out $(DEMO)/run
 
 test: lint types unit
 
@@ -24,18 +25,19 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-# Two processes, as tests that start Ray wait for it half of their time.
+# Two processes: tests that start Ray spend half their time waiting for it.
 unit: $(READY)
 	$(BIN)/python -m pytest -m "not gpu" -n 2 --no-loadscope-reorder
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "itkm needs Python >= 3.11; $(PYTHON) is older. Try: make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	@echo "Installing itkm and what it needs into $(VENV) (several GB with PyTorch; a few minutes, once)"
-	$(BIN)/python -m pip install --quiet -e '.[$(EXTRA),test,dev]'
+	  { echo "itkm needs Python 3.11 or newer, and $(PYTHON) is older. Try: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Installing itkm into $(VENV): several GB with PyTorch, a few minutes, only once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --upgrade pip
+	@$(PIP) -e '.[$(EXTRA),test,dev]'
 	@touch $@
+	@echo "Installed: $(BIN)/itkm"
 
 clean:
 	rm -rf $(VENV) $(DEMO)

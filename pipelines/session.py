@@ -1,4 +1,4 @@
-"""How the command line meets Ray. The only place that starts or stops one."""
+"""How the command line uses Ray. Nothing else in itkm starts or stops one."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from pipelines.signals import heed_sigterm, interrupt
 
 @contextmanager
 def ray_session(console: Console) -> Iterator[None]:
-    """A Ray connection for the block: the cluster of RAY_ADDRESS if set, else a local Ray of its own.
+    """A Ray connection for the block: to the cluster of RAY_ADDRESS if set, else to a new local Ray.
 
-    The local one keeps Ray's token authentication on and its dashboard on loopback, and is shut down at
-    the end; of a cluster only the connection is closed. A block that an exception ends leaves both as they
-    are, for the process to end at once (`os._exit`), which takes a local Ray and the work on a cluster with it.
+    A local Ray has token authentication on and its dashboard on loopback, and is shut down at the end. From a
+    cluster the session only disconnects. After an exception neither happens: the process is to end at once
+    (`os._exit`), which ends a local Ray, or the work on a cluster, as well.
     """
     address = os.environ.get("RAY_ADDRESS")
-    # Without these Ray tells, in every run, of a default that is about to change and of usage reports.
+    # Without these every run prints notes on a default that is about to change and on usage reports.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
     if address:
-        # At /api/train/v2/runs/v1 of the dashboard; costs an actor of 0.7 GB on the head, which outlives the run.
+        # For /api/train/v2/runs/v1 of the dashboard. Costs an actor of 0.7 GB on the head, which outlives the run.
         os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "1")
     else:
-        # The controller of a training looks at its workers this often, and so notices the end that late; Ray's
-        # own 2 s cost every round about 3 s (measured), a look costs a few milliseconds. On a cluster looks at
-        # many workers would soon be all of the newest 10,000 tasks, which is what the dashboard shows of a job.
+        # How often the controller of a training polls its workers, and so how late it notices the end. Ray's
+        # default of 2 s adds about 3 s to a round (measured); a poll takes milliseconds. Not on a cluster: polls of
+        # many workers would soon fill the dashboard, which keeps a job's newest 10,000 tasks.
         os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
     where = f"the Ray cluster at {address}" if address else "a local Ray"
     console.print(f"Connecting to {where} ...", highlight=False)
@@ -53,9 +53,10 @@ def ray_session(console: Console) -> Iterator[None]:
                 logging_level=logging.ERROR,
                 object_store_memory=_object_store_bytes(),
             )
-    except SystemExit:  # SIGTERM, while the handler that `ray.init` sets was the one
+        _have_restarts_noted()
+    except SystemExit:  # SIGTERM, while the handler that `ray.init` sets was in place
         interrupt()
-    except Exception as error:  # Ray raises a bare one where its dashboard does not come up in time
+    except Exception as error:  # Ray raises a bare one if its dashboard is not up in time
         advice = (
             "Check RAY_ADDRESS, or unset it to start a local Ray"
             if address
@@ -65,8 +66,7 @@ def ray_session(console: Console) -> Iterator[None]:
     heed_sigterm()
     if context.dashboard_url:
         console.print(
-            f"Ray dashboard: http://{context.dashboard_url} (asks for the token that "
-            "`ray get-auth-token` prints)",
+            f"Ray dashboard: http://{context.dashboard_url} (`ray get-auth-token` prints its token)",
             highlight=False,
             soft_wrap=True,
         )
@@ -76,28 +76,54 @@ def ray_session(console: Console) -> Iterator[None]:
         if not address:
             _forget_spilled(context.address_info["session_dir"])
         raise
-    # Not after an exception: threads may still wait for Ray then. They cannot be stopped, and Ray crashes or starts
-    # anew (another local one, or another connection) when it is shut down under them.
+    # Not after an exception: threads may still be waiting for Ray then. They cannot be stopped, and if Ray is shut
+    # down under them it crashes, or starts or connects again.
     ray.shutdown()
 
 
+def _have_restarts_noted() -> None:
+    """Let Ray print a notice that every extraction would bring up, while stderr goes nowhere.
+
+    Ray Data's actors may restart and take arguments by reference, so Ray's C++ code prints an error line about
+    lost arguments, once per process, that no setting turns off alone (ray-project/ray#57733). It does not apply:
+    the driver holds those arguments, and work ends with it. An actor that no node can take brings the line up here.
+    """
+
+    class Restartable:
+        def __init__(self, argument: None) -> None: ...
+
+    actor_class = ray.remote(num_cpus=0, max_restarts=1, label_selector={"ray.io/node-id": "none"})(
+        Restartable
+    )
+    argument = ray.put(None)
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        actor = actor_class.remote(argument)
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+    ray.kill(actor)
+
+
 def _forget_spilled(session: str) -> None:
-    """Delete what a local Ray has spilled, pictures among it: the end of its processes leaves it."""
+    """Delete what a local Ray spilled to disk, pictures included: it stays when Ray's processes just end."""
     for folder in Path(session).glob("ray_spilled_objects*"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _object_store_bytes() -> int:
-    """A tenth of the memory, 2 GiB at most: blocks pass through; what a large group's labels need beyond it spills."""
+    """A tenth of the memory, at most 2 GiB: blocks only pass through, and what large groups need beyond it spills."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(100 * 2**20, min(2 * 2**30, pages // 10))
 
 
 def keep_token_private() -> None:
-    """Close ~/.ray to others. Ray writes the token there in a file that everybody may read."""
+    """Close ~/.ray to other users: Ray writes its token there, in a file that anyone may read."""
     folder = Path.home() / ".ray"
     with contextlib.suppress(
         OSError
-    ):  # a HOME that cannot be written: Ray says so, or needs no file
+    ):  # HOME cannot be written to: Ray reports it, or needs no file
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)

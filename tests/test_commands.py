@@ -19,7 +19,7 @@ JOBS = "cluster_configs/jobs/README.md"
 
 def shown() -> list[str]:
     text = (ROOT / "Makefile").read_text() + (ROOT / "README.md").read_text()
-    lines = re.findall(r"^(?:\t\$\(BIN\)/|    (?:\.venv/bin/)?)(itkm .*?)(?:\s+#.*)?$", text, re.M)
+    lines = re.findall(r"^(?:\t@\$\(BIN\)/|    (?:\.venv/bin/)?)(itkm .*?)(?:\s+#.*)?$", text, re.M)
     return [re.sub(r"\[.*?\]", "", line.replace("$(DEMO)", "demo")) for line in lines]
 
 

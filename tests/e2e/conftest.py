@@ -89,9 +89,12 @@ def itkm(tmp_path_factory: pytest.TempPathFactory) -> Itkm:
 
 @pytest.fixture(scope="session")
 def whole(itkm: Itkm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small run from beginning to end, by one training worker."""
+    """A small run from beginning to end, by one training worker; beside it stdout and stderr."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    itkm.ok(*itkm.run(out))
+    done = itkm.done(*itkm.run(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (out.parent / "stdout").write_text(done.stdout)
+    (out.parent / "stderr").write_text(done.stderr)
     return out
 
 

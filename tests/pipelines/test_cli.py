@@ -83,6 +83,7 @@ def test_a_session_with_ray_leaves_sigterm_to_the_command_and_then_ray_alone(
     shut_down: list[str] = []
     monkeypatch.setattr(signals, "_terminated", threading.Event())
     monkeypatch.setattr(session.ray, "init", init)
+    monkeypatch.setattr(session, "_have_restarts_noted", lambda: None)
     monkeypatch.setattr(session.ray, "shutdown", lambda: shut_down.append("now"))
     try:
         with session.ray_session(Console(file=StringIO())), pytest.raises(KeyboardInterrupt):
