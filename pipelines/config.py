@@ -1,4 +1,4 @@
-"""What a run is asked to do: typed, closed to unknown keys, made from a recipe and overrides."""
+"""A run's configuration: typed, closed to unknown keys, made from a recipe and overrides."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ModelConfig(Section):
 
 
 class Components(Section):
-    """What the method is made of; each can be left out, which is how the ablation is run."""
+    """The parts of the method; each can be left out, as the ablation does."""
 
     scenario_embedding: bool = True
     text_guidance: bool = True  # L_text
@@ -67,7 +67,7 @@ class Components(Section):
 
 
 def _auto_or_number(value: Any) -> Any:
-    """One message for a value that is neither, where a union has one for each of its types."""
+    """One message for a value that is neither; pydantic's union would give one for each type."""
     if value is None or value == "auto":
         return value
     try:
@@ -83,7 +83,7 @@ Eps = Annotated[float | Literal["auto"], BeforeValidator(_auto_or_number)]
 
 
 class LabelOverride(Section):
-    """What one scenario labels differently; None keeps the run's value."""
+    """Labelling options of one scenario; None keeps the run's value."""
 
     k1: int | None = Field(default=None, ge=1)
     k2: int | None = Field(default=None, ge=1)
@@ -96,14 +96,14 @@ class LabelConfig(Section):
 
     k1: int = Field(default=30, ge=1)
     k2: int = Field(default=6, ge=1)
-    eps: Eps = 0.6  # auto: the most stable of eps_candidates, anew in every round and group
+    eps: Eps = 0.6  # auto: the most stable of eps_candidates, chosen in every round and group
     eps_candidates: tuple[float, ...] = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)  # [ours]
     min_samples: int = Field(default=4, ge=1)
-    # How neighbours are found. auto: exact below 200,000 images of a group, ivf from there on; docs/labelling.md.
+    # How neighbours are found. auto: exact below 200,000 images in a group, ivf from there on; docs/labelling.md.
     backend: Literal["auto", "faiss-flat", "torch", "ivf"] = "auto"
     recall: float = Field(default=0.99, gt=0, le=1)  # of ivf [ours]
     dbscan: Literal["sparse", "cuml"] = (
-        "sparse"  # cuml where a GPU holds the dense matrix; same labels
+        "sparse"  # cuml if a GPU can hold the dense matrix; same labels
     )
     scenarios: dict[str, LabelOverride] = {}
 
@@ -132,20 +132,20 @@ class LabelConfig(Section):
 
 
 class ComputeConfig(Section):
-    """Where the work runs. Never part of a run's identity: a resume may use other machines."""
+    """Where the work runs. Not part of a run's identity: a resumed run may use other machines."""
 
     num_workers: int | None = Field(default=None, ge=1)  # training; None: one per GPU, else one
     num_extractors: int | None = Field(default=None, ge=1)  # None: one per GPU, else one per CPU
-    gpus_per_worker: float | None = Field(default=None, ge=0)  # None: 1 where the cluster has any
-    # Of each labelling task that uses one (30,000 images and more, or labels.dbscan=cuml); None: 0.25 where the
+    gpus_per_worker: float | None = Field(default=None, ge=0)  # None: 1 if the cluster has any
+    # For each labelling task that uses one (30,000 images and more, or labels.dbscan=cuml); None: 0.25 if the
     # cluster has any GPU.
     gpus_per_label: float | None = Field(default=None, ge=0)
     cluster_share: float = Field(
         default=1.0, gt=0, le=1
     )  # of the CPUs and GPUs, for runs side by side
     extract_batch: int = Field(default=128, ge=1)
-    checkpoint_every: int = Field(default=100, ge=1)  # steps: half a round of the large recipes
-    max_failures: int = Field(default=2, ge=0)  # worker losses survived in one round's training
+    checkpoint_every: int = Field(default=100, ge=1)  # steps; half a round of the large recipes
+    max_failures: int = Field(default=2, ge=0)  # worker losses that one round's training survives
 
 
 class RunConfig(Section):
@@ -155,10 +155,8 @@ class RunConfig(Section):
     only: tuple[str, ...] = ()  # scenarios of the corpus to use; empty: all
     homogeneous_rounds: int = Field(default=3, ge=1)  # of Stage I
     heterogeneous_rounds: int = Field(default=3, ge=0)  # of Stage III, with Stage II before them
-    extract_precision: Literal["auto", "fp32", "bf16"] = (
-        "auto"  # auto: bf16 where the device has it
-    )
-    # Labels and matches are made from features without their camera's mean; docs/method.md has what it gains.
+    extract_precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 if the device has it
+    # Labels and matches are made from features without their camera's mean; docs/method.md says what this gains.
     without_camera: bool = False
     components: Components = Components()
     model: ModelConfig = ModelConfig()
@@ -200,7 +198,7 @@ class RunConfig(Section):
 
     @property
     def needs_text(self) -> bool:
-        """Whether anything reads texts. Where nothing does, there is no Stage II and no DRU."""
+        """Whether anything reads texts. If nothing does, there is no Stage II and no DRU."""
         return self.heterogeneous_rounds > 0 and (
             self.guides_by_text
             or (self.matches_clusters and self.matching.image_weight < 1)
@@ -209,7 +207,7 @@ class RunConfig(Section):
 
     @property
     def compares_frozen(self) -> bool:
-        """Whether the frozen CLIP's images have a say in which clusters match."""
+        """Whether the frozen CLIP's features count when clusters are matched."""
         return self.matches_clusters and self.matching.frozen_weight > 0
 
     @property
@@ -218,18 +216,18 @@ class RunConfig(Section):
         return self.heterogeneous_rounds > 0 and (self.matches_clusters or self.matches_instances)
 
     def training(self, *, heterogeneous: bool) -> HomogeneousConfig:
-        """The trainer's configuration in Stage III, which may have its own rate and steps, or in Stage I."""
+        """The trainer's configuration in Stage I, or in Stage III, which may have its own learning rate and steps."""
         own = {"lr": self.heterogeneous.lr, "steps_per_round": self.heterogeneous.steps_per_round}
         changes = {name: value for name, value in own.items() if value is not None}
         return self.homogeneous.model_copy(update=changes if heterogeneous else {})
 
     def prompting(self) -> PromptConfig:
-        """The configuration of Stage II, without the separation loss where that component is off."""
+        """The configuration of Stage II, without the separation loss if that component is off."""
         off = {} if self.components.separation_loss else {"separation_weight": 0.0}
         return self.prompts.model_copy(update=off)
 
     def identity(self) -> dict[str, Any]:
-        """What decides the results: everything but where the work runs, and what nothing reads."""
+        """What determines the results: everything except where the work runs and what nothing reads."""
         unread = {"dbscan"} if self.labels.chooses_eps else {"dbscan", "eps_candidates"}
         return self.model_dump(mode="json", exclude={"compute": True, "labels": unread})
 
@@ -254,7 +252,7 @@ def load_config(recipe: str = DEFAULT_RECIPE, overrides: list[str] | None = None
 def make_config(
     raw: dict[str, Any], overrides: list[str] | None = None, *, name: str = "the configuration"
 ) -> RunConfig:
-    """The configuration of keys and values (changed here) with overrides; errors name its source.
+    """The configuration of keys and values (`raw`, changed in place) with overrides; errors call it `name`.
 
     Raises:
         ConfigError: as `load_config`.
@@ -287,7 +285,9 @@ def _read_recipe(recipe: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ConfigError(f"recipe {recipe!r} is not YAML: {error}") from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"recipe {recipe!r} must hold keys and values, not {type(raw).__name__}")
+        raise ConfigError(
+            f"recipe {recipe!r}: expected keys and values, found a {type(raw).__name__}"
+        )
     return raw
 
 

@@ -1,4 +1,4 @@
-"""What a step is made from, by digest: whether it is done already, here or in another run, is read off this."""
+"""What a step is made from, by digest: this tells whether it is done already, here or in another run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pipelines.artifacts.run_folder import Manifest, digest_of
 from pipelines.config import RunConfig
 from pipelines.run.dag import Kind, Round, Stage, Step
 
-# What nothing before Stage II reads. A key that is not listed decides every step, so a new one can at
-# worst make a step run again.
+# What nothing before Stage II reads. A key that is not listed here counts for every step, so forgetting one
+# can at worst make a step run again.
 _AFTER_STAGE_I: dict[str, Any] = {
     "components": {"text_guidance", "separation_loss", "chm", "ihm", "dru"},
     "prompts": True,
@@ -25,9 +25,9 @@ _AFTER_STAGE_I: dict[str, Any] = {
 def step_inputs(
     config: RunConfig, corpus: Corpus, each: Round, step: Step, done: Mapping[str, Manifest]
 ) -> dict[str, str]:
-    """Digests of all that decides step `step` of round `each`: its needs (in `done`), corpus, configuration.
+    """Digests of everything that determines a step of round `each`: its needs (in `done`), corpus, configuration.
 
-    Of the configuration only what the step's kind can read counts: two runs that differ in Stage III alone
+    Only what the step's kind can read of the configuration counts: two runs that differ in Stage III alone
     have the same Stage I. [ours]
     """
     inputs = {need: done[need].digest for need in step.needs}

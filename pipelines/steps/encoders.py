@@ -1,4 +1,4 @@
-"""Where a step's encoder comes from: open CLIP weights at first, a round's checkpoint afterwards."""
+"""Where a step's encoder comes from: open CLIP weights at first, then a round's checkpoint."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ CPU_BF16 = ("avx512_bf16", "amx_tile")  # what `torch.cpu.get_capabilities` call
 class EncoderSource:
     """A recipe for an encoder that any process can follow.
 
-    `checkpoint` is the folder of a trained round; None means CLIP as it was pre-trained, with a fresh
-    scenario embedding unless that is off.
+    `checkpoint` is a trained round's folder; None means CLIP as it was pre-trained, with a fresh scenario
+    embedding unless that is off.
     """
 
     model: ModelConfig
@@ -53,10 +53,10 @@ class EncoderSource:
 
 
 def autocast(precision: str, device: torch.device) -> Any:
-    """A context for forward passes: bf16 where `precision` says so and the device has it, else nothing.
+    """A context for forward passes: bf16 if `precision` asks for it and the device has it, else nothing.
 
     Raises:
-        ConfigError: `bf16` is asked for where the device has no such arithmetic.
+        ConfigError: `bf16` is asked for and the device has no bf16 arithmetic.
     """
     import torch
 

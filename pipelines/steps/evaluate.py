@@ -1,4 +1,4 @@
-"""Identity labels meet features and pseudo-labels here, and nowhere else in the pipeline."""
+"""Evaluation: the only place in the pipeline where identities meet features and pseudo-labels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pipelines.artifacts.run_folder import RunFolder
 
 
 def splits_to_extract(corpus: Corpus) -> list[str]:
-    """Training images always; query and gallery where there are identities to evaluate them with."""
+    """Training images always; query and gallery if there are identities to evaluate them with."""
     tested = {split for _, _, split in corpus.counts if split != "train"}
     return ["train", *sorted(tested)] if corpus.has_identities else ["train"]
 
@@ -36,11 +36,10 @@ def evaluate(
     matches: Mapping[str, Place],
     only: Sequence[str],
 ) -> dict[str, Any]:
-    """Retrieval per scenario and direction, the pseudo-labels' quality per block, the matches'.
+    """Retrieval per scenario and direction, and the quality of pseudo-labels and matches.
 
-    `labels` maps a block to its label step, `matches` a scenario to its match step; `only` names
-    the scenarios to evaluate. What cannot be evaluated, for want of identities or of query and gallery
-    images, is left out.
+    labels: the label step of each block. matches: the match step of each scenario. only: the scenarios to
+    evaluate. Parts without identities, or without query and gallery images, are left out.
     """
     corpus = Corpus.open(corpus_root)
     identities = corpus.identities()
@@ -73,9 +72,9 @@ def evaluate(
 def match_quality(
     step: Place, scenario: str, labels: Mapping[Block, Place], persons: np.ndarray
 ) -> dict[str, Any]:
-    """Accuracy of a match step's cluster pairs, and precision of its instance positives for each group.
+    """Accuracy of a match step's cluster pairs, and precision of each group's instance positives.
 
-    persons: int64, by sample id, -1 unknown. Empty for a scenario of one group.
+    persons: int64, by sample id, -1 unknown. Returns nothing for a scenario with one group.
     """
     blocks = [Block(scenario, group) for group in (0, 1)]
     if not all(block in labels for block in blocks):
@@ -96,12 +95,12 @@ def match_quality(
 
 
 def newest_evaluation(run: RunFolder) -> tuple[str, dict[str, Any]]:
-    """Name and result of the newest evaluate step that is complete.
+    """Name and result of the latest complete evaluate step.
 
     Raises:
-        CorpusError: there is none: the corpus has no identities, or no round has come so far.
+        CorpusError: there is none: the corpus has no identities, or no round has got that far.
     """
-    # Asked for by name: an object store's listing of what was just written may be late.
+    # By name: an object store may list late what was just written.
     folders = (f"round-{number:03d}" for number in count(1))
     begun = list(takewhile(lambda folder: run.read(f"{folder}/extract") is not None, folders))
     for folder in ("final", *reversed(begun)):
@@ -110,5 +109,5 @@ def newest_evaluation(run: RunFolder) -> tuple[str, dict[str, Any]]:
             return f"{folder}/evaluate", manifest.facts
     raise CorpusError(
         f"{run.place} has no evaluated round: the corpus has no identities.parquet, or the first round "
-        "has not ended"
+        "has not finished"
     )

@@ -1,6 +1,6 @@
-"""Features -> pseudo-labels: one Ray task per (scenario, group), all side by side.
+"""Features -> pseudo-labels: one Ray task per block, all side by side.
 
-The task of a large group divides the work into tasks of its own (`pipelines/steps/label_spans.py`) and waits for them.
+The task of a large block divides its work into further tasks (label_spans.py) and waits for them.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class GroupTask:
     previous: Place | None  # the block's labels of the round before
     options: LabelOptions
     without_camera: bool = False
-    learns: bool = True  # whether training follows, for which not all labels will do
-    telemetry: Telemetry | None = None  # to be told how far the work is
+    learns: bool = True  # whether training follows, which not all labels are good enough for
+    telemetry: Telemetry | None = None  # is told how far the work is
 
 
 def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
@@ -106,7 +106,7 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
 
 
 def group_features(task: GroupTask) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The group's training ids, their features [N, D], and these as labelling compares them."""
+    """The block's training ids, their features [N, D], and the features as labelling compares them."""
     from itkm_core.clustering.cameras import without_camera
 
     corpus = Corpus.open(task.corpus_root)
@@ -118,5 +118,5 @@ def group_features(task: GroupTask) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def features_digest(features: np.ndarray) -> bytes:
-    """The centroids a step hands on follow the features, so its digest must too."""
+    """Part of the step's digest: the centroids that later steps read depend on the features."""
     return digest_of(np.ascontiguousarray(features).tobytes()).encode()

@@ -1,4 +1,4 @@
-"""The memory and GPUs a labelling task asks Ray for, and the refusal where no machine has them."""
+"""The memory and GPUs that a labelling task asks Ray for, and the refusal if no machine has them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pipelines.steps.label_spans import gpus_to_label, is_divided
 from pipelines.steps.workers import living_machines
 
 READING = 3
-"""Copies of a group's features while they are read: the table, one array of it, and its rows in order of id."""
+"""Copies of a block's features while they are read: the table, an array of it, and its rows in order of id."""
 
 
 def resources_needed(
     corpus: Corpus, task: GroupTask, config: RunConfig, known: int = 0
 ) -> dict[str, float]:
-    """`memory` to ask Ray for, in bytes about what labelling the group takes at its peak, and `gpus`.
+    """What to ask Ray for: `memory`, about the bytes that labelling the block takes at its peak, and `gpus`.
 
-    No GPU is asked for that no machine with the memory has. `known`: images the group is labelled against.
+    No GPU is asked for if no machine has both it and the memory. `known`: images the block is labelled against.
 
     Raises:
-        LabelError: no machine of the cluster gives Ray as much, so that the task would wait for ever.
+        LabelError: no machine of the cluster gives Ray that much, so the task would wait forever.
     """
     num_images = corpus.counts[(*task.block, "train")] + known
     needed = task_memory(
@@ -42,8 +42,8 @@ def resources_needed(
         raise LabelError(
             f"{task.block.name}: labelling {num_images:,} images with k1 = {task.options.k1} "
             f"takes about {gigabytes(needed)}, and no machine of the cluster gives Ray more than "
-            f"{gigabytes(largest)}: lower labels.k1, use machines with more memory, or start theirs with "
-            "`ray start --memory` if they have it"
+            f"{gigabytes(largest)}: lower labels.k1, use machines with more memory, or if they have more, start "
+            "Ray on them with `ray start --memory`"
         )
     return {"memory": needed, "gpus": gpus}
 

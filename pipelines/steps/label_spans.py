@@ -1,8 +1,8 @@
-"""Labelling one large group on many machines: spans of rows as Ray tasks over arrays in the object store.
+"""Labelling one large block on many machines: spans of rows as Ray tasks over arrays in the object store.
 
-The arrays that a step reads are put once; every machine has one copy, which its tasks map and do not copy. A machine
-that is lost takes its tasks' results with it, and Ray computes these again from the copy of the task that divides the
-work, which is the owner of all of them. Labels are the same for one task and for many (`itkm_core.neighbors.workers`).
+The arrays that a step reads are put once; every machine has one copy, which its tasks map instead of copying. A
+machine that is lost takes its tasks' results with it, and Ray recomputes them: the task that divides the work owns
+all arrays. Labels are the same for one task and for many (`itkm_core.neighbors.workers`).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from pipelines.telemetry.handle import Telemetry
 Result = TypeVar("Result")
 
 TASKS_PER_CPU = 8
-"""So that the last tasks of a step, of which some CPUs have none, are a small part of it. [ours]"""
+"""So many that the last tasks of a step, while some CPUs idle, are a small part of it. [ours]"""
 
 GPUS_PER_LABEL = 0.25
-"""The search of a group fills a GPU for seconds only, and its memory to a small part. [ours]"""
+"""The search of a block uses a GPU for seconds only, and little of its memory. [ours]"""
 
 MIN_ROWS = 16_384
-"""Rows below which a task costs more to start than it computes. [ours]"""
+"""With fewer rows a task takes longer to start than to compute. [ours]"""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Shared:
 class RayTasks:
     """`Workers` of `cpus` CPUs each: spans of `rows` rows, rounded up to the step's multiple.
 
-    `name` stands before the step's in the dashboard, as in "label[uvi/1] exact lists": spans of a step have one name,
-    since the dashboard counts tasks by name. `device`: the accelerator of the task that divides the work, on which it
-    searches itself. `telemetry` is told of each span that is done.
+    `name` precedes the step's in the dashboard, as in "label[uvi/1] exact lists": the spans of a step share one name,
+    since the dashboard counts tasks by name. `device`: the accelerator of the task that divides the work, which
+    searches on it itself. `telemetry` is told of each finished span.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class RayTasks:
         self._shared: WeakValueDictionary[int, Shared] = WeakValueDictionary()
 
     def share(self, array: Array) -> Shared:
-        """The array in the object store, until nobody holds what this returns."""
+        """The array in the object store, for as long as somebody holds what this returns."""
         known = self._shared.get(id(array))
         if known is None:
             known = self._shared[id(array)] = Shared(array, ray.put(array))
@@ -73,7 +73,7 @@ class RayTasks:
     def spans(
         self, step: Callable[..., Result], num_rows: int, multiple: int, *arguments: Any
     ) -> list[Result]:
-        """The step of each span as a Ray task; in this process where there is only one."""
+        """Run the step on each span as a Ray task, or in this process if there is only one."""
         size = -(-self.rows // multiple) * multiple
         if num_rows <= size:
             here = [each.array if isinstance(each, Shared) else each for each in arguments]
@@ -95,20 +95,20 @@ class RayTasks:
 def _span(
     step: Callable[..., Result], start: int, stop: int, threads: int, *arguments: Any
 ) -> Result:
-    """The body of a task. Arrays of the object store are read-only, for which kernels would be compiled anew."""
+    """The body of a task. Arrays from the object store are read-only, and kernels would be compiled again for them."""
     arrays = [readable(each) if isinstance(each, np.ndarray) else each for each in arguments]
     return step(*arrays, start, stop, threads)
 
 
 def group_workers(name: str, num_images: int, telemetry: Telemetry | None = None) -> Workers:
-    """Who labels a group of `num_images` for its task: the task itself without Ray, or where it does as well."""
-    if not ray.is_initialized():  # asked about the cluster, Ray would start one
+    """Who does the labelling of a block of `num_images`: its task alone, or further tasks if that pays."""
+    if not ray.is_initialized():  # asking about the cluster would start one
         return Threads(thread_count())
     device = own_device()
     if not is_divided(num_images):
         return Threads(thread_count(), device)
     sizes = _machines()
-    # Few large tasks on large machines: each process of a task holds libraries of its own.
+    # Few large tasks on large machines: each task's process loads its own libraries.
     cpus = max(1, min(8, min(sizes) // 4))
     slots = sum(size // cpus for size in sizes)
     rows = max(MIN_ROWS, -(-num_images // (TASKS_PER_CPU * slots)))
@@ -125,18 +125,18 @@ def own_device() -> str | None:
 
 
 def gpus_to_label(num_images: int, share: float | None, dbscan: str = "sparse") -> float:
-    """GPUs the task of a group of `num_images` asks for; `share`: `compute.gpus_per_label`."""
+    """GPUs that the task of a block of `num_images` asks for; `share`: `compute.gpus_per_label`."""
     if (num_images < TORCH_FROM and dbscan == "sparse") or not ray.cluster_resources().get("GPU"):
         return 0.0
     return GPUS_PER_LABEL if share is None else share
 
 
 def is_divided(num_images: int) -> bool:
-    """Whether a group of `num_images` is labelled by more than one task on this cluster."""
+    """Whether a block of `num_images` is labelled by more than one task on this cluster."""
     return num_images >= 2 * MIN_ROWS and sum(_machines()) > 1
 
 
 def _machines() -> list[int]:
-    """CPUs of each machine that has any to give."""
+    """The number of CPUs of each machine that gives Ray any."""
     cpus = [machine.get("CPU", 0) for machine in living_machines()]
     return [int(number) for number in cpus if number >= 1]

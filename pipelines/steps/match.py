@@ -1,7 +1,7 @@
 """Labels, features and texts -> matches between the two groups of a scenario: one Ray task each.
 
-Texts are brought up to this round's labels first (DRU), since matching reads them. Rows of a group's
-images are in order of sample_id, as in its labels.
+Texts are first updated to this round's labels (DRU), since matching reads them. The rows of a group's images
+are in order of sample_id, as in its labels.
 """
 
 from __future__ import annotations
@@ -38,12 +38,15 @@ class MatchTask:
     options: MatchConfig
     clusters: bool  # CHM
     instances: bool  # IHM
-    max_negatives: int  # hard negatives are kept only where the opposite group has more images
+    max_negatives: int  # hard negatives are kept only if the opposite group has more images
     texts: Mapping[int, Texts] | None  # of each group, from before this round's labels
     rho: float | None  # None: texts do not move (DRU is off)
-    # the corpus that knows the cameras; None: features as they are
-    without_camera: str | None = None
-    frozen: Place | None = None  # the frozen CLIP's features; None: of no weight in clusters
+    without_camera: str | None = (
+        None  # the corpus, which knows the cameras; None: features as they are
+    )
+    frozen: Place | None = (
+        None  # the frozen CLIP's features; None: clusters are matched without them
+    )
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,13 @@ class _Side:
 def match_scenario(task: MatchTask) -> tuple[str, dict[str, Any]]:
     """Update the texts of one scenario, match its groups, and write both to the step's folder.
 
-    Files: `text-<g>.npy` [K, D] and `instance-text-<g>.npy` [N, D] where there are texts;
-    `clusters.parquet` and `instances-<g>.npz` (see matches.py) where there are two groups.
+    Files: `text-<g>.npy` [K, D] and `instance-text-<g>.npy` [N, D] if there are texts; `clusters.parquet` and
+    `instances-<g>.npz` (see matches.py) if there are two groups.
 
-    Returns the digest of all of it, and the matches' health without labels.
+    Returns the digest of all files, and facts about the matches that need no identities.
 
     Raises:
-        FeatureError, LabelError: features, labels and texts that do not belong together.
+        FeatureError, LabelError: features, labels and texts do not belong together.
     """
     from itkm_core.matching import match_clusters, match_instances
 
@@ -142,7 +145,7 @@ def _side(task: MatchTask, group: int) -> _Side:
 
 
 def _pair(sides: Mapping[int, _Side], name: str) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """The texts of both sides, or nothing where there are none."""
+    """The texts of both sides, None for a side without."""
     found = [None if side.texts is None else getattr(side.texts, name) for side in sides.values()]
     return found[0], found[1]
 

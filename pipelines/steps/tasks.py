@@ -21,10 +21,10 @@ def remote(
     gpus: float = 0,
     telemetry: Telemetry | None = None,
 ) -> Any:
-    """Run `function` as a Ray task named `title`; a user's error comes back as itself.
+    """Run `function` as a Ray task named `title`; an ItkmError comes back as itself.
 
-    memory, gpus: bytes and GPUs that a machine must have left for it. telemetry: is told what memory it took. The title
-    says nothing of the round, since the dashboard counts tasks by name: over a run a step has one line there.
+    memory, gpus: bytes and GPUs that a machine must have free for it. telemetry: is told how much memory it took.
+    The title does not name the round: the dashboard counts tasks by name, so a step has one line there per run.
     """
     task = ray.remote(measured).options(
         num_cpus=1, num_gpus=gpus, memory=memory or None, name=title, max_retries=3
@@ -38,7 +38,7 @@ def remote(
 
 
 def measured(function: Callable[..., Any], step: str, telemetry: Telemetry, *arguments: Any) -> Any:
-    """`function(*arguments)` as the body of a Ray task, which tells the board of its process's peak."""
+    """`function(*arguments)` as the body of a Ray task, which reports its process's peak memory to the board."""
     try:
         return function(*arguments)
     finally:
@@ -46,7 +46,7 @@ def measured(function: Callable[..., Any], step: str, telemetry: Telemetry, *arg
 
 
 def users_error(error: BaseException) -> ItkmError | None:
-    """The first ItkmError among `error` and what caused it, here or in the process it comes from."""
+    """The first ItkmError among `error` and its causes, here or in the process it comes from."""
     cause: BaseException | None = error
     seen: set[int] = set()
     while cause is not None and id(cause) not in seen:

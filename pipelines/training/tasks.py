@@ -39,13 +39,13 @@ class WorkerTask:
         return f"round-{self.number:03d}-{self.kind}-stage-{self.stage}"
 
     def __str__(self) -> str:
-        """Ray Train's state of a job shows its configuration as text: not all of it, nor the places in it."""
+        """Ray Train shows a job's configuration as text; this keeps it short, and leaves places out."""
         return self.run_name
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainTask(WorkerTask):
-    """What one worker of a round's training needs. The last four are Stage III's."""
+    """What one worker of a round's training needs. The last four are for Stage III."""
 
     kind: ClassVar[str] = "train"
 
