@@ -1,4 +1,4 @@
-"""Progress of work that counts pictures: a bar per stage on a terminal, a line per stage elsewhere."""
+"""Progress of commands that count pictures: a bar per stage on a terminal, else a line per stage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STAGES = {
 
 @contextmanager
 def stage_bars(console: Console) -> Iterator[Report]:
-    """Yields report(stage, done, total); total 0 while it is not known, stage "reused" for no work."""
+    """Yields report(stage, done, total); total is 0 while unknown, stage "reused" means there is nothing to do."""
     columns = (
         TextColumn("  {task.description:<15}"),
         BarColumn(),
@@ -39,7 +39,7 @@ def stage_bars(console: Console) -> Iterator[Report]:
 
         def report(stage: str, done: int, total: int) -> None:
             if stage == "reused":
-                console.print("  it is there already and is the same: reused")
+                console.print("  already there and unchanged: reused")
                 return
             if stage not in tasks:
                 tasks[stage] = bars.add_task(_STAGES[stage], total=total or None)

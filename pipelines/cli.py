@@ -1,5 +1,5 @@
-"""The `itkm` command. Exit codes: 0 done, 1 a fault of ours, 2 something to change, 130 or 143
-interrupted by Ctrl-C or by SIGTERM."""
+"""The `itkm` command. Exit codes: 0 done, 1 a bug in itkm, 2 something for the user to change, 130 or 143
+interrupted by Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def run(
     from pipelines.session import ray_session
 
     config = load_config(recipe, overrides)
-    scored = Corpus.open(corpus).has_identities  # a wrong path shows before Ray starts
+    scored = Corpus.open(corpus).has_identities  # a wrong path is reported before Ray starts
     if config.model.name == "itkm-tiny":
         console.print(
             "[yellow]note[/] itkm-tiny knows only small drawn people; for photographs use --recipe joint",
@@ -280,7 +280,7 @@ def ablate(
     if waiting:
         with ray_session(console):
             run_study(study, console, at_once=at_once)
-            if study.failures:  # raises, as steps of a failed run may still wait for Ray
+            if study.failures:  # raises: steps of a failed run may still be waiting for Ray
                 report(study, console, plot=plot)
     report(study, console, plot=plot)
 
@@ -363,13 +363,13 @@ def main(argv: list[str] | None = None) -> None:
     heed_sigterm()
     try:
         for argument in sys.argv[1:] if argv is None else argv:
-            refuse_secrets(argument)  # before one is printed, or written down
+            refuse_secrets(argument)  # before it is printed or stored
         code = app(args=argv, standalone_mode=False)
     except typer.Exit as end:
         code = end.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = 130
-    except Exception as error:  # noqa: BLE001 - the last stop of a fault
+    except Exception as error:  # noqa: BLE001 - the last resort
         explain = getattr(error, "format_message", None)  # a wrong option, in the words of click
         if explain is not None or isinstance(error, ItkmError):
             said = escape(without_secrets(explain() if explain else str(error)))
@@ -377,9 +377,9 @@ def main(argv: list[str] | None = None) -> None:
             code = 2
         else:
             sys.stderr.write(without_secrets(traceback.format_exc()))
-            errors.print("[red]fault[/] this is not a mistake of yours; please report the above")
+            errors.print("[red]bug[/] this is not your mistake; please report the above")
             code = 1
-    interrupted = code == 130  # also what typer makes of Ctrl-C, without a word
+    interrupted = code == 130  # typer also turns Ctrl-C into this, silently
     if interrupted:
         code = interrupted_code()
     try:
@@ -387,9 +387,9 @@ def main(argv: list[str] | None = None) -> None:
             errors.print(INTERRUPTED)
         sys.stdout.flush()
         sys.stderr.flush()
-    finally:  # whoever read what is printed may be gone, and a signal may come again
+    finally:  # the reader of a pipe may be gone, and a second signal may come
         if code:
-            # Steps wait for Ray in threads that cannot be stopped and must not hold up the exit.
+            # Steps wait for Ray in threads that cannot be stopped; they must not delay the exit.
             os._exit(int(code))
 
 

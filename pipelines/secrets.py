@@ -1,4 +1,4 @@
-"""What the command prints of a fault can hold what nobody typed: a library's error repeats headers and variables."""
+"""Keeps secrets out of printed errors: a library's message can repeat headers and environment variables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENVIRONMENT = (
 )
 """Variables whose values are never shown."""
 
-# A secret with a slash in it is often typed as it is. A number after the colon is a port.
+# A slash in a secret is often left unescaped. A number after the colon is a port.
 _PASSWORD = re.compile(r"(?<=://)[^\s/@:'\"]*:(?!\d{1,5}(?:[/\s'\"]|$))[^\s@'\"]+@")
 _NAMED = re.compile(
     r"(?i)([\w.-]*(?:secret|passw|credential|signature|auth_token|security-token|session_token|access_?key|account_?key)"
@@ -27,10 +27,10 @@ _HEADER = re.compile(r"(?i)\b(bearer )[\w.~+/=-]{8,}")
 
 
 def without_secrets(text: str) -> str:
-    """`text` with `***` for passwords in addresses, values named like a secret, and those of `ENVIRONMENT`."""
+    """`text` with `***` in place of passwords in URLs, values named like secrets, and values of `ENVIRONMENT`."""
     for name in ENVIRONMENT:
         value = os.environ.get(name, "")
-        if len(value) >= 8:  # a shorter one is none, and could be a part of any word
+        if len(value) >= 8:  # a shorter one is no secret, and could be part of any word
             text = text.replace(value, HIDDEN)
     text = _PASSWORD.sub(f"{HIDDEN}@", text)
     text = _NAMED.sub(rf"\g<1>{HIDDEN}", text)

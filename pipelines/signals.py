@@ -1,4 +1,4 @@
-"""SIGTERM, from `ray job stop` or a pod that is evicted, ends a command as Ctrl-C does."""
+"""SIGTERM, from `ray job stop` or the eviction of a pod, ends a command the way Ctrl-C does."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _terminated = threading.Event()
 
 
 def heed_sigterm() -> None:
-    """From now on SIGTERM raises KeyboardInterrupt in the main thread. `ray.init` sets a handler of its own: call
-    this again after it."""
+    """From now on SIGTERM raises KeyboardInterrupt in the main thread. `ray.init` sets its own handler: call this
+    again after it."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, interrupt)
 
 
 def interrupted_code() -> int:
-    """The exit code of an interrupted command: 128 and the number of the signal that ended it."""
+    """The exit code of an interrupted command: 128 plus the number of the signal that ended it."""
     return 128 + (signal.SIGTERM if _terminated.is_set() else signal.SIGINT)
 
 
 def interrupt(*_: object) -> NoReturn:
-    """What SIGTERM does. Raises KeyboardInterrupt."""
+    """The handler of SIGTERM. Raises KeyboardInterrupt."""
     _terminated.set()
     raise KeyboardInterrupt

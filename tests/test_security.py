@@ -135,6 +135,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[st
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(session.ray, "init", init)
+    monkeypatch.setattr(session, "_have_restarts_noted", lambda: None)
     monkeypatch.setattr(session.ray, "shutdown", lambda: None)
     yield asked
     signal.signal(signal.SIGTERM, before)

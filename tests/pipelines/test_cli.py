@@ -1,4 +1,4 @@
-"""What the command says when it is interrupted, and when it is told to end."""
+"""What the command prints when it is interrupted, terminated or broken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-# Ctrl-C while a command reads its recipe; a signal from outside would have to hit the right moment.
+# Ctrl-C while a command reads its recipe: a signal from outside would have to come at the right moment.
 INTERRUPTED = """
 import pipelines.cli as cli
 def pressed(*_): raise KeyboardInterrupt
@@ -37,7 +37,7 @@ def test_a_fault_shows_where_it_is_and_exits_with_1() -> None:
     )
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr
-    assert done.stderr.endswith("fault this is not a mistake of yours; please report the above\n")
+    assert done.stderr.endswith("bug this is not your mistake; please report the above\n")
 
 
 WAITING = """
