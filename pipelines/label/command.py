@@ -96,7 +96,7 @@ def _from_features(
         against.check_fit(request.out, grouped=given.scenario is not None)
     out = _writable(request.out)
     if values is not None and not config.labels.chooses_eps:
-        sweep_features(given, config, values, out, console)
+        sweep_features(given, config, out, console)
     else:
         label_features(given, config, out, console, against)
 
@@ -135,9 +135,7 @@ def _from_corpus(
     out = _writable(request.out)
     sweeping = values is not None and not config.labels.chooses_eps
     with ray_session(console):
-        label_corpus(
-            config, corpus, checkpoint, values if sweeping else None, out, console, against
-        )
+        label_corpus(config, corpus, checkpoint, out, console, against, sweeping=sweeping)
 
 
 def _index(request: LabelRequest) -> Against | None:

@@ -7,13 +7,12 @@ In the output folder: extract/ (the features, kept for the next call), label/<sc
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from rich.console import Console
 
 from itkm_core.clustering import LabelOptions
@@ -23,20 +22,16 @@ from itkm_core.storage.place import Place
 from pipelines.artifacts.labels import read_labels
 from pipelines.artifacts.run_folder import RunFolder, digest_of
 from pipelines.config import RunConfig
-from pipelines.label.against import Against, alone_facts, alone_note, finish_index
-from pipelines.label.corpus_tasks import arrive_group, check_encoder, encoder_record, index_group
-from pipelines.label.features import (
-    print_labels,
-    show_sweeps,
-    sweep_options,
-    write_labels,
-)
-from pipelines.label.index import FOLDER, GroupRecord, Index
+from pipelines.label.against import Against
+from pipelines.label.corpus_tasks import index_block, label_block, sweep_block
+from pipelines.label.encoder import encoder_digest, encoder_record
+from pipelines.label.group import sweep_options
+from pipelines.label.index import FOLDER, Index
+from pipelines.label.output import Labelled, write_labels, write_sweeps
 from pipelines.run.dag import Kind, Round, Step, plan_rounds
-from pipelines.run.steps import RunContext, run_body
+from pipelines.run.steps import RunContext, at_work, run_body
 from pipelines.run.tables import print_step
-from pipelines.steps.encoders import WEIGHTS
-from pipelines.steps.label import GroupTask, group_features
+from pipelines.steps.label import GroupTask, gauge_labels
 from pipelines.steps.label_resources import resources_needed
 from pipelines.steps.tasks import remote
 from pipelines.telemetry.display import ProgressDisplay
@@ -45,67 +40,108 @@ from pipelines.telemetry.handle import Telemetry
 
 @dataclass(frozen=True)
 class Labeller:
-    """One call of the command: what the steps look at, and the one round they belong to."""
+    """One call of the command: what the steps look at, the one round they belong to, and what it labels against."""
 
     context: RunContext
-    rounds: Sequence[Round]
-    console: Console
-
-    @property
-    def extraction(self) -> Step:
-        return self.rounds[0].one(Kind.EXTRACT)
+    round: Round
+    against: Against | None = None
 
     @property
     def labels(self) -> list[Step]:
-        return self.rounds[0].of(Kind.LABEL)
+        return self.round.of(Kind.LABEL)
 
-    def run(self, step: Step) -> dict[str, Any]:
-        """Do a step and return its facts."""
-        return run_body(self.context, self.rounds[0], step)[1]
+    @property
+    def first_id(self) -> int:
+        """What is added to the corpus' sample ids."""
+        return 0 if self.against is None else self.against.index.next_id
 
-    def task(self, step: Step, options: LabelOptions) -> GroupTask:
-        """What labelling one group needs."""
-        return GroupTask(
-            corpus_root=self.context.corpus.root,
+    def remote(
+        self, body: Callable[..., Any], step: Step, options: LabelOptions, *arguments: Any
+    ) -> Any:
+        """`body(task, *arguments)` as a Ray task for the block of `step`, with the memory and GPUs it takes."""
+        context, known = self.context, 0
+        if self.against is not None and self.against.knows(step.block.name):
+            known = self.against.index.groups[step.block.name].num_images
+        task = GroupTask(
+            corpus_root=context.corpus.root,
             block=step.block,
-            features=self.context.run.step(self.extraction.name) / "features",
-            out=self.context.run.step(step.name),
+            features=context.features(self.round),
+            out=context.place(step),
             previous=None,
             options=options,
-            without_camera=self.context.config.without_camera,
-            telemetry=self.context.telemetry,
+            without_camera=context.config.without_camera,
+            telemetry=context.telemetry,
         )
+        asked = resources_needed(context.corpus, task, context.config, known)
+        context.telemetry.memory(step.title, {"asked": asked["memory"]})
+        return remote(body, step.title, task, *arguments, telemetry=context.telemetry, **asked)
 
-    def resources(self, task: GroupTask, known: int = 0) -> dict[str, float]:
-        """Memory and GPUs to ask Ray for; `known`: images of the group that it is labelled against."""
-        return resources_needed(self.context.corpus, task, self.context.config, known)
-
-    def extract(self) -> None:
-        """Features of the training images, those of an earlier call where nothing they hang on has changed."""
-        context, step = self.context, self.extraction
+    def extract(self, console: Console) -> None:
+        """Features of the training images; those of an earlier call if nothing they depend on has changed."""
+        context, step = self.context, self.round.one(Kind.EXTRACT)
         inputs = {"corpus": context.corpus.digest, "encoder": encoder_digest(context)}
         manifest = context.run.finished(step.name, inputs)
         reused = manifest is not None
         if manifest is None:
             started = time.time()
-            facts = self.run(step)
+            _, facts = run_body(context, self.round, step)
             manifest = context.run.finish(
                 step.name, inputs=inputs, digest=digest_of(inputs), facts=facts, started=started
             )
-        print_step(self.console, step, manifest, reused)
+        print_step(console, step, manifest, reused)
 
-    def of_each_group(self, body: Callable[[Step], Any]) -> list[Any]:
-        """`body` of every label step, side by side: the threads only wait for Ray. The first error ends it."""
+    def label(self, index: Place) -> dict[str, Labelled]:
+        """The labels of each block by its name, all of them written to `index`."""
+        labels = self.context.config.labels
+
+        def alone(step: Step) -> Labelled | None:
+            if self.against is not None and self.against.knows(step.block.name):
+                return None
+            options, telemetry = labels.for_scenario(step.scenario), self.context.telemetry
+            found: Labelled
+            with at_work(telemetry, self.round, step):
+                found = self.remote(label_block, step, options, self.first_id, self.against)
+            gauge_labels(telemetry, step.block, found.facts)
+            return found
+
+        def indexed(step: Step, found: Labelled | None) -> Labelled:
+            options = labels.for_scenario(step.scenario)
+            if found is not None:
+                record = self.remote(index_block, step, options, index, self.first_id)
+                return replace(found, record=record)
+            arrived: Labelled = self.remote(
+                label_block, step, options, self.first_id, self.against, index
+            )
+            return arrived
+
+        found = dict(zip(self.labels, self.of_each_block(alone), strict=True))
+        # The index of an earlier call is removed only now that nothing can be refused any more.
+        index.clear()
+        every = self.of_each_block(lambda step: indexed(step, found[step]))
+        return {step.block.name: each for step, each in zip(self.labels, every, strict=True)}
+
+    def sweep(self) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        """What each of the `eps_candidates` gives in each block, by its name, and notes for the user."""
+        labels = self.context.config.labels
+        found = self.of_each_block(
+            lambda step: self.remote(sweep_block, step, sweep_options(labels, step.scenario))
+        )
+        names = [step.block.name for step in self.labels]
+        records = {name: record for name, (record, _) in zip(names, found, strict=True)}
+        return records, [note for _, notes in found for note in notes]
+
+    def of_each_block(self, body: Callable[[Step], Any]) -> list[Any]:
+        """`body` of every label step, side by side: the threads only wait for Ray. The first error ends all."""
         pool = ThreadPoolExecutor(len(self.labels), thread_name_prefix="itkm-label")
         try:
             futures = [pool.submit(body, step) for step in self.labels]
             wait(futures, return_when=FIRST_EXCEPTION)
             for future in futures:
                 if future.done():
-                    future.result()  # raises what ended it
+                    future.result()  # raises its error
             return [future.result() for future in futures]
         finally:
-            # As in engine.py: the end of the process ends the wait of those still there.
+            # As in engine.py: threads that still wait end with the process.
             pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -113,153 +149,52 @@ def label_corpus(
     config: RunConfig,
     corpus_path: str,
     checkpoint: Place | None,
-    values: tuple[float, ...] | None,
     out: Place,
     console: Console,
     against: Against | None = None,
+    *,
+    sweeping: bool = False,
 ) -> None:
-    """Label every (scenario, group) of a corpus, or with `values` sweep them and write no labels.
+    """Label every block of a corpus, or, `sweeping`, try the `eps_candidates` and write no labels.
 
     checkpoint: a folder with the encoder; None takes the configuration's CLIP as it was pre-trained.
-    against: what images of its groups are labelled against; those of another group are labelled alone.
+    against: what images of its blocks are labelled against; those of other blocks are labelled alone.
 
     Raises:
         CorpusError: the corpus has no training images.
         ConfigError: the features of `against` are of another encoder.
-        LabelError: eps is to be chosen, and no candidate gives labels that could be learnt from.
+        LabelError: eps is "auto", and no candidate gives labels that could be learnt from.
     """
     corpus = narrow(Corpus.open(corpus_path), config.only)
     groups = corpus.groups("train")
     if not groups:
         raise CorpusError(f"the corpus at {corpus.root} has no images with split train")
     telemetry = Telemetry.start()
-    context = RunContext(
-        config, corpus, RunFolder(out), telemetry, checkpoint=checkpoint, learns=False
-    )
-    labeller = Labeller(context, plan_rounds(groups, 0, 0, evaluate=None), console)
+    context = RunContext(config, corpus, RunFolder(out), telemetry, checkpoint=checkpoint)
+    (only,) = plan_rounds(groups, 0, 0, evaluate=None)
+    labeller = Labeller(context, only, against)
+    encoder = encoder_record(context)
     if against is not None:
-        check_encoder(against, encoder_record(context))
+        against.check_encoder(encoder)
     with ProgressDisplay(telemetry, console):
-        labeller.extract()
-        if values is not None:
-            found = labeller.of_each_group(lambda step: _sweep(context, labeller, step, values))
+        labeller.extract(console)
+        if sweeping:
+            records, notes = labeller.sweep()
         else:
-            labelled = _label(labeller, out / FOLDER, against)
-    if values is None:
-        _show_labels(labeller, labelled, out, against)
-    else:
-        names = [step.block.name for step in labeller.labels]
-        show_sweeps(dict(zip(names, found, strict=True)), out, console)
-
-
-def _label(
-    labeller: Labeller, index: Place, against: Against | None
-) -> list[tuple[dict[str, Any], list[str], GroupRecord]]:
-    """The labels of each group and its part of the index: its line of the table, notes, and its record."""
-    known = {} if against is None else against.index.groups
-    first_id = 0 if against is None else against.index.next_id
-
-    def alone(step: Step) -> dict[str, Any]:
-        return {} if step.block.name in known else labeller.run(step)
-
-    def keep(step: Step, facts: dict[str, Any]) -> tuple[dict[str, Any], list[str], GroupRecord]:
-        name = step.block.name
-        telemetry = labeller.context.telemetry
-        task = labeller.task(step, labeller.context.config.labels.for_scenario(step.scenario))
-        if name in known:
-            asked = labeller.resources(task, known[name].num_images)
-            done: tuple[dict[str, Any], list[str], GroupRecord]
-            done = remote(
-                arrive_group,
-                step.title,
-                task,
-                against,
-                index,
-                first_id,
-                telemetry=telemetry,
-                **asked,
-            )
-            return done
-        asked = labeller.resources(task)
-        record = remote(
-            index_group, step.title, task, index, first_id, telemetry=telemetry, **asked
-        )
-        notes = [facts["warning"]] if facts["warning"] else []
-        if against is None:
-            return {"where": name, **facts}, notes, record
-        return alone_facts(name, facts), [*notes, alone_note(name, against)], record
-
-    # The index of an earlier call goes only when nothing can be refused any more.
-    found = dict(zip(labeller.labels, labeller.of_each_group(alone), strict=True))
-    index.clear()
-    return labeller.of_each_group(lambda step: keep(step, found[step]))
-
-
-def _show_labels(
-    labeller: Labeller,
-    labelled: list[tuple[dict[str, Any], list[str], GroupRecord]],
-    out: Place,
-    against: Against | None,
-) -> None:
-    context, console = labeller.context, labeller.console
-    places = context.places(labeller.rounds[0], Kind.LABEL)
-    names = [step.block.name for step in labeller.labels]
-    asked = {
-        name: (place / "parameters.json").read_json()
-        for name, place in zip(names, places, strict=True)
-    }
+            found = labeller.label(out / FOLDER)
+    if sweeping:
+        write_sweeps(records, out, console, notes)
+        return
+    places = context.places(only, Kind.LABEL)
     table = pa.concat_tables([read_labels(place) for place in places]).sort_by("sample_id")
-    more = {}
+    first_id = None
     if against is not None:
-        first_id = more["first_sample_id"] = against.index.next_id
-        table = table.set_column(0, "sample_id", pc.add(table["sample_id"], first_id))
+        first_id = labeller.first_id
         console.print(
-            f"note: sample ids are the corpus' + {first_id:,}, behind those of {against.run}",
+            f"note: sample ids are those of the corpus + {first_id:,}: numbering continues after the "
+            f"largest of {against.run}",
             highlight=False,
             soft_wrap=True,
         )
-    write_labels(out, table, asked, against, **more)
-    config = context.config
-    index = Index(out / FOLDER, config.labels, config.without_camera, encoder_record(context), {})
-    records = {name: record for name, (_, _, record) in zip(names, labelled, strict=True)}
-    finish_index(index, records, against)
-    sweeps = {name: values["sweep"] for name, values in asked.items() if "sweep" in values}
-    if sweeps:
-        show_sweeps(sweeps, out, console)
-    notes = [note for _, several, _ in labelled for note in several]
-    print_labels(console, [line for line, _, _ in labelled], notes, out, against)
-
-
-def _sweep(
-    context: RunContext, labeller: Labeller, step: Step, values: tuple[float, ...]
-) -> dict[str, Any]:
-    task = labeller.task(step, sweep_options(context.config, step.scenario, values))
-    asked = labeller.resources(task)
-    found: dict[str, Any] = remote(
-        sweep_group, step.title, task, telemetry=context.telemetry, **asked
-    )
-    return found
-
-
-def sweep_group(task: GroupTask) -> dict[str, Any]:
-    """The sweep of one group as `label_rows.swept` records it: the body of a Ray task."""
-    from itkm_core.clustering.auto_eps import swept
-    from itkm_core.clustering.sweep import sweep_with
-    from pipelines.steps.label_spans import group_workers
-
-    ids, _, compared = group_features(task)
-    where = task.block.name
-    workers = group_workers(f"sweep[{where}]", len(ids), task.telemetry)
-    found = sweep_with(compared, task.options, sample_ids=ids, workers=workers)
-    return swept(found, where=where)
-
-
-def encoder_digest(context: RunContext) -> str:
-    """What decides the features of a corpus' images: the encoder, and how it computes."""
-    config = context.config
-    if context.checkpoint is not None:
-        encoder = digest_of((context.checkpoint / WEIGHTS).read_bytes())
-    else:
-        embedding = config.components.scenario_embedding
-        encoder = digest_of([config.model.model_dump(mode="json"), config.seed, embedding])
-    return digest_of([encoder, list(context.corpus.scenarios), config.extract_precision])
+    index = Index(out / FOLDER, config.labels, config.without_camera, encoder, {})
+    write_labels(out, table, found, index, console, against, first_id)

@@ -1,4 +1,4 @@
-"""What `itkm label` shows: a table of the groups' labels, and one of a sweep for each group."""
+"""The tables that `itkm label` prints: of the labels of all blocks, and of each block's sweep."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipelines.run.tables import percent
 
 
 def labels_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A line for each group: `where`, images, clusters, outlier_share, largest_share, eps, eps_reason."""
+    """A line for each block; the rows are `facts` of `group.GroupLabels`."""
     table = Table(title="pseudo-labels", title_justify="left")
     table.add_column("scenario/group")
     for name in ("images", "clusters", "outliers %", "largest %", "eps"):
@@ -31,7 +31,7 @@ def labels_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def arrivals_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A line for each group labelled against another run: see `label_against.against_facts`."""
+    """As `labels_table`, for blocks labelled against an index."""
     table = Table(title="pseudo-labels of new images", title_justify="left")
     table.add_column("scenario/group")
     for name in ("known", "new", "joined", "new clusters", "outliers %"):
@@ -44,7 +44,7 @@ def arrivals_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def print_sweep(console: Console, record: Mapping[str, Any], where: str) -> None:
-    """The table of a sweep (`label_rows.swept`), and in words which value is chosen and why, or why none."""
+    """The table of a sweep (see `auto_eps.swept`), and which value is chosen and why, or why none is."""
     choice = record["choice"]
     table = Table(title=f"sweep, {where}", title_justify="left")
     table.add_column("eps", justify="right")
@@ -64,6 +64,11 @@ def print_sweep(console: Console, record: Mapping[str, Any], where: str) -> None
     console.print(table)
     said = record["failure"] if choice is None else f"eps {choice['eps']:g}: {choice['reason']}"
     console.print(said, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_notes(console: Console, notes: Sequence[str]) -> None:
+    for note in notes:
+        console.print(f"warning: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _mark(point: Mapping[str, Any], choice: Mapping[str, Any] | None) -> str:

@@ -6,7 +6,8 @@ Extraction is a Ray Data pipeline, training and prompts are Ray Train jobs, the 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
@@ -21,7 +22,7 @@ from pipelines.run.dag import Kind, Round, Stage, Step
 from pipelines.steps.encoders import EncoderSource
 from pipelines.steps.evaluate import evaluate, splits_to_extract
 from pipelines.steps.extract import extract
-from pipelines.steps.label import GroupTask, label_group
+from pipelines.steps.label import GroupTask, gauge_labels, label_group
 from pipelines.steps.label_resources import resources_needed
 from pipelines.steps.match import MatchTask, match_scenario
 from pipelines.steps.tasks import remote
@@ -46,7 +47,6 @@ class RunContext:
     telemetry: Telemetry
     extracting: Lock = field(default_factory=Lock)
     checkpoint: Place | None = None  # of round 1's encoder; None: CLIP as it was pre-trained
-    learns: bool = True  # whether anything is trained on the labels
 
     def place(self, step: Step) -> Place:
         return self.run.step(step.name)
@@ -78,15 +78,21 @@ class RunContext:
 
 def run_body(context: RunContext, each: Round, step: Step) -> Outcome:
     """Do the work of a step of round `each`; its inputs are complete."""
+    with at_work(context.telemetry, each, step):
+        return _BODIES[step.kind](context, each, step)
+
+
+@contextmanager
+def at_work(telemetry: Telemetry, each: Round, step: Step) -> Iterator[None]:
+    """Show on the board that a step is at work, and then how long it took."""
     line, started = _line(each, step), time.time()
-    context.telemetry.set("itkm_round", each.number)
-    context.telemetry.enter(line)
+    telemetry.set("itkm_round", each.number)
+    telemetry.enter(line)
     try:
-        outcome = _BODIES[step.kind](context, each, step)
+        yield
     finally:
-        context.telemetry.leave(line)
-    context.telemetry.set("itkm_step_seconds", time.time() - started, step=step.title)
-    return outcome
+        telemetry.leave(line)
+    telemetry.set("itkm_step_seconds", time.time() - started, step=step.title)
 
 
 def _extract(context: RunContext, each: Round, step: Step) -> Outcome:
@@ -131,19 +137,13 @@ def _label(context: RunContext, each: Round, step: Step) -> Outcome:
         previous=context.run.step(earlier[0]) if earlier else None,
         options=context.config.labels.for_scenario(step.scenario),
         without_camera=context.config.without_camera,
-        learns=context.learns,
         telemetry=context.telemetry,
     )
     asked = resources_needed(context.corpus, task, context.config)
     context.telemetry.memory(step.title, {"asked": asked["memory"]})
     digest, facts = remote(label_group, step.title, task, telemetry=context.telemetry, **asked)
     facts["memory_bytes"] = asked["memory"]
-    tags = {"scenario": step.scenario, "group": str(step.group)}
-    context.telemetry.set("itkm_clusters", facts["clusters"], **tags)
-    context.telemetry.set("itkm_outlier_share", facts["outlier_share"], **tags)
-    context.telemetry.set("itkm_label_collapse", float(facts["condition"] != "ok"), **tags)
-    if facts["agreement"] is not None:
-        context.telemetry.set("itkm_label_agreement", facts["agreement"], **tags)
+    gauge_labels(context.telemetry, step.block, facts)
     return digest, facts
 
 

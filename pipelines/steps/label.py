@@ -5,6 +5,7 @@ The task of a large block divides its work into further tasks (label_spans.py) a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from itkm_core.errors import LabelError
 from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
-from pipelines.artifacts.labels import NEIGHBORS, label_table, read_labels
+from pipelines.artifacts.labels import label_table, read_labels
 from pipelines.artifacts.run_folder import digest_of
 from pipelines.telemetry.handle import Telemetry
 
@@ -35,13 +36,11 @@ class GroupTask:
     previous: Place | None  # the block's labels of the round before
     options: LabelOptions
     without_camera: bool = False
-    learns: bool = True  # whether training follows, which not all labels are good enough for
     telemetry: Telemetry | None = None  # is told how far the work is
 
 
 def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
-    """Label one group and write labels.parquet, centroids.npy [K, D] and parameters.json, and for a task that does
-    not learn neighbours.npy.
+    """Label one group and write labels.parquet, centroids.npy [K, D] and parameters.json.
 
     Returns the labels' digest and the facts of the round's line: clusters, outlier share, largest
     cluster's share, agreement with the round before (None in the first), the condition found, and eps
@@ -53,11 +52,13 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     """
     from itkm_core.clustering import agreement
     from itkm_core.clustering.auto_eps import label_rows
-    from itkm_core.clustering.guards import Condition, check, describe, keep_or_stop
+    from itkm_core.clustering.cameras import without_camera
+    from itkm_core.clustering.guards import Condition, describe, keep_or_stop
     from pipelines.steps.label_spans import group_workers
 
     where = task.block.name
-    ids, features, compared = group_features(task)
+    ids, features, cameras = group_features(task)
+    compared = features if cameras is None else without_camera(features, cameras)
     workers = group_workers(f"label[{where}]", len(ids), task.telemetry)
     labelled = label_rows(compared, ids, task.options, where=where, workers=workers)
     found = labelled.found
@@ -72,10 +73,7 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     }
     earlier = None if before is None else before["label"].to_numpy()
     warning = ""
-    if before is None and not task.learns:
-        labels, condition = found.labels, check(found.labels)
-    else:
-        labels, condition = keep_or_stop(found.labels, earlier, **words)
+    labels, condition = keep_or_stop(found.labels, earlier, **words)
     if condition is not Condition.OK:
         warning = labelled.failure or describe(condition, **words)
     if before is not None and condition is not Condition.OK:
@@ -86,8 +84,6 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     (out / "labels.parquet").write_table(label_table(task.block, ids, labels, is_core, confidence))
     (out / "centroids.npy").write_array(cluster_means(features, labels))
     (out / "parameters.json").write_json(labelled.parameters)
-    if not task.learns:
-        (out / NEIGHBORS).write_array(found.neighbors)
     sizes = np.bincount(labels[labels >= 0])
     facts = {
         "scenario": task.block.scenario,
@@ -105,16 +101,22 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     return digest_of(labels.tobytes() + features_digest(features)), facts
 
 
-def group_features(task: GroupTask) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The block's training ids, their features [N, D], and the features as labelling compares them."""
-    from itkm_core.clustering.cameras import without_camera
-
+def group_features(task: GroupTask) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The block's training ids [N], their features [N, D] and, if `task.without_camera`, their cameras [N]."""
     corpus = Corpus.open(task.corpus_root)
     ids = train_ids(corpus, *task.block)
     features = read_features(task.features, ids, task.block)
-    if not task.without_camera:
-        return ids, features, features
-    return ids, features, without_camera(features, cameras_of(corpus, ids))
+    return ids, features, cameras_of(corpus, ids) if task.without_camera else None
+
+
+def gauge_labels(telemetry: Telemetry, block: Block, facts: Mapping[str, Any]) -> None:
+    """Tell the board about a block's labels: `facts` of `label_group`, or some of them."""
+    tags = {"scenario": block.scenario, "group": str(block.group)}
+    telemetry.set("itkm_clusters", facts["clusters"], **tags)
+    telemetry.set("itkm_outlier_share", facts["outlier_share"], **tags)
+    telemetry.set("itkm_label_collapse", float(facts["condition"] != "ok"), **tags)
+    if facts.get("agreement") is not None:
+        telemetry.set("itkm_label_agreement", facts["agreement"], **tags)
 
 
 def features_digest(features: np.ndarray) -> bytes:

@@ -208,7 +208,7 @@ def test_what_does_not_go_together_is_one_clear_error(
         (FeatureError, "--normalise divides", 2 * new, (), {}),
         (FeatureError, "no row", new[:0], (), {}),
         (FeatureError, "10 of 40 sample ids.*190; expected ids from 200", new, (), {"ids": known}),
-        (FeatureError, "no scenario and group, and the new ones have", table, (), {}),
+        (FeatureError, "no scenario and group, but the new ones do", table, (), {}),
         (FeatureError, "have a scenario and a group", new, (), {"against": "groups"}),
         (ConfigError, "leave out labels.k1=3", new, ("labels.k1=3",), {}),
         (ConfigError, "leave out --recipe", new, (), {"recipe": "tiny"}),

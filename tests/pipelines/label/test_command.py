@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 from made import people
@@ -18,6 +17,7 @@ from rich.console import Console
 
 from itkm_core.clustering import pseudo_label
 from itkm_core.errors import ConfigError, FeatureError, ItkmError, LabelError, StorageError
+from itkm_core.storage import paths
 from itkm_core.storage.place import Place
 from pipelines.label.command import LabelRequest, label, last_checkpoint, sweep_values
 
@@ -183,20 +183,12 @@ def test_what_cannot_be_asked_is_one_clear_error(
 def test_a_full_disk_is_one_clear_error(
     itkm_label: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Full:
-        def __init__(self, real: Any) -> None:
-            self.real = real
+    def full(path: str, mode: str) -> Any:
+        if ".parquet" in path:
+            raise OSError(28, "No space left on device")
+        return open(path, mode)
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.real, name)
-
-        def open_output_stream(self, path: str) -> Any:
-            if ".parquet" in path:
-                raise OSError(28, "No space left on device")
-            return self.real.open_output_stream(path)
-
-    monkeypatch.setattr(Place, "resolve", lambda self: (Full(pafs.LocalFileSystem()), self.uri))
-    monkeypatch.setattr(Place, "is_local", True)
+    monkeypatch.setattr(paths, "open", full, raising=False)
     with pytest.raises(StorageError, match=r"No space left.*has room"):
         itkm_label(people())
 

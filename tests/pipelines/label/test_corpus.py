@@ -104,7 +104,7 @@ def test_features_are_kept_and_a_sweep_leaves_the_labels_alone(
 ) -> None:
     table = pq.read_table(labelled.out / "pseudo_labels.parquet")
     # Another eps does not need other features.
-    monkeypatch.setattr(label_corpus.Labeller, "run", None)
+    monkeypatch.setattr(label_corpus, "run_body", None)
     said = labelled.run(labelled.out, *OPTIONS, sweep="eps=0.4:0.6:0.1")
     record = (Place.at(labelled.out) / "sweep.json").read_json()["groups"]
     assert sorted(record) == ["ucc/0", "ucc/1"]
@@ -116,7 +116,7 @@ def test_features_are_kept_and_a_sweep_leaves_the_labels_alone(
 @pytest.mark.ray
 def test_later_pictures_are_labelled_against_a_corpus(labelled: Labelled, tmp_path: Path) -> None:
     new = tmp_path / "new"
-    # The embedding of a fresh encoder hangs on the scenarios, and its weights on the seed.
+    # The embedding of a fresh encoder depends on the scenarios, and its weights on the seed.
     for other, said in ((("only=[uvi]",), "scenarios: "), (("only=[ucc]", "seed=1"), "seed: ")):
         with pytest.raises(ConfigError, match=f"another encoder.*\n  {said}"):
             labelled.run(new, "extract_precision=fp32", *other, against=labelled.out)
@@ -131,7 +131,7 @@ def test_later_pictures_are_labelled_against_a_corpus(labelled: Labelled, tmp_pa
     table = pq.read_table(new / "pseudo_labels.parquet")
     assert table.schema == before.schema
     first_id = before["sample_id"].to_numpy().max() + 1
-    assert f"the corpus' + {first_id}" in said
+    assert f"the corpus + {first_id}" in said
     parameters = json.loads((new / "parameters.json").read_text())
     assert parameters["first_sample_id"] == first_id == index.next_id
     for group in (0, 1):

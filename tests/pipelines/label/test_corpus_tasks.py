@@ -1,4 +1,4 @@
-"""The tasks of `itkm label --corpus` that keep an index; test_corpus.py has the command."""
+"""The tasks of `itkm label --corpus`; test_corpus.py has the command."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from rich.console import Console
 from itkm_core.clustering import LabelOptions, pseudo_label
 from itkm_core.clustering.cameras import camera_means, without_camera, without_means
 from itkm_core.corpus import schema
-from itkm_core.errors import FeatureError
+from itkm_core.errors import FeatureError, LabelError
 from itkm_core.neighbors.nearest import nearest
 from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.labels import read_labels
 from pipelines.config import LabelConfig
-from pipelines.label import corpus_tasks as label_corpus_index
 from pipelines.label.against import Against
 from pipelines.label.command import LabelRequest, label
-from pipelines.label.corpus_tasks import arrive_group, index_group
+from pipelines.label.corpus_tasks import index_block, label_block
 from pipelines.label.index import Index, read_group, read_index
 from pipelines.steps import label as label_steps
-from pipelines.steps.label import GroupTask, label_group
+from pipelines.steps.label import GroupTask
 
 OPTIONS = {"k1": 6, "k2": 2, "eps": 0.5, "min_samples": 2, "backend": "auto", "recall": 0.99}
 
@@ -50,8 +49,7 @@ def made(
         place.write_table(pa.table({"sample_id": np.arange(24), "feature": column}))
         monkeypatch.setattr(schema.Corpus, "open", lambda root: None)
         monkeypatch.setattr(label_steps, "train_ids", lambda corpus, s, g: np.arange(24))
-        for module in (label_steps, label_corpus_index):
-            monkeypatch.setattr(module, "cameras_of", lambda corpus, ids: cameras[ids])
+        monkeypatch.setattr(label_steps, "cameras_of", lambda corpus, ids: cameras[ids])
         out = base / "label"
         task = GroupTask(
             "c",
@@ -61,7 +59,6 @@ def made(
             None,
             LabelOptions(**OPTIONS),
             without_camera=True,
-            learns=False,
         )
         return task, features
 
@@ -76,10 +73,11 @@ def test_cameras_keep_the_means_they_were_first_compared_by(
 ) -> None:
     old_cameras, new_cameras = np.tile([2, 5], 12), np.tile([5, 7], 12)
     task, features = made(3, old_cameras)
-    label_group(task)
+    label_block(task, 100)
+    assert read_labels(task.out)["sample_id"].to_pylist() == list(range(24))
     old = Place.at(tmp_path) / "old"
     index = Index(old / "index", LabelConfig(), True, None, {})
-    record = index_group(task, index.place, 100)
+    record = index_block(task, index.place, 100)
     replace(index, groups={"uvi/0": record}).write()
     known, means = read_group(index.place, record)
     assert known.sample_ids.tolist() == list(range(100, 124))
@@ -93,8 +91,9 @@ def test_cameras_keep_the_means_they_were_first_compared_by(
     later, features = made(4, new_cameras)
     against = Against(str(old.uri), read_index(old.uri))
     place = Place.at(tmp_path) / "new" / "index"
-    facts, _, record = arrive_group(later, against, place, 124)
-    now, seen = read_group(place, record)
+    found = label_block(later, 124, against, place)
+    assert found.record is not None
+    now, seen = read_group(place, found.record)
     assert seen is not None
     assert seen.cameras.tolist() == [2, 5, 7]
     np.testing.assert_array_equal(seen.means[:2], means.means)
@@ -105,7 +104,7 @@ def test_cameras_keep_the_means_they_were_first_compared_by(
     labels = read_labels(later.out)
     assert labels["sample_id"].to_pylist() == list(range(24))
     np.testing.assert_array_equal(labels["label"].to_numpy(), now.labels[24:])
-    assert facts["joined"] > 12
+    assert found.facts["joined"] > 12
     # Features alone have no cameras.
     np.save(tmp_path / "rows.npy", features)
     request = LabelRequest(
@@ -113,3 +112,19 @@ def test_cameras_keep_the_means_they_were_first_compared_by(
     )
     with pytest.raises(FeatureError, match="features alone have no cameras"):
         label(request, Console(file=io.StringIO()))
+
+
+@pytest.mark.ray
+def test_labels_that_could_not_be_learnt_from_are_an_answer(
+    local_ray: None, made: Callable[[int, np.ndarray], tuple[GroupTask, np.ndarray]]
+) -> None:
+    task, _ = made(3, np.tile([2, 5], 12))
+    # Nothing is that near to three others.
+    noise = replace(task.options, eps=1e-6, min_samples=4)
+    found = label_block(replace(task, options=noise), 0)
+    assert ["uvi/0" in note and "all images are outliers" in note for note in found.notes] == [True]
+    assert found.facts["condition"] == "all_noise"
+    assert set(read_labels(task.out)["label"].to_pylist()) == {-1}
+    useless = replace(task.options, eps="auto", eps_candidates=(0.3, 0.4, 0.5), min_samples=20)
+    with pytest.raises(LabelError, match=r"uvi/0: no eps gives labels.*0\.3 all_noise"):
+        label_block(replace(task, options=useless), 0)

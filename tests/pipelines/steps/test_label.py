@@ -101,13 +101,6 @@ def test_all_noise_in_the_first_round_stops(task: GroupTask) -> None:
         label_group(replace(task, options=replace(OPTIONS, **NOISE)))
 
 
-def test_where_nothing_is_learnt_all_noise_is_an_answer(task: GroupTask) -> None:
-    _, facts = label_group(replace(task, options=replace(OPTIONS, **NOISE), learns=False))
-    assert "all images are outliers" in facts["warning"]
-    assert facts["condition"] == "all_noise"
-    assert set(read_labels(task.out)["label"].to_pylist()) == {-1}
-
-
 AUTO = replace(OPTIONS, eps="auto", eps_candidates=(0.3, 0.4, 0.5))
 
 
@@ -128,9 +121,8 @@ def test_where_no_candidate_serves_the_labels_before_are_kept_or_the_run_stops(
     task: GroupTask,
 ) -> None:
     useless = replace(AUTO, min_samples=20)
-    for learns in (True, False):
-        with pytest.raises(LabelError, match=r"uvi/0: no eps gives labels.*0\.3 all_noise"):
-            label_group(replace(task, options=useless, learns=learns))
+    with pytest.raises(LabelError, match=r"uvi/0: no eps gives labels.*0\.3 all_noise"):
+        label_group(replace(task, options=useless))
     label_group(replace(task, options=AUTO))
     kept = replace(again(task), options=useless)
     _, facts = label_group(kept)
