@@ -1,4 +1,4 @@
-"""What the pipeline benchmarks share: a corpus of made-up people, a Ray of their own, a record."""
+"""Shared by the pipeline benchmarks: a corpus of synthetic people, a local Ray, and the JSON record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ console = Console()
 
 @contextmanager
 def own_ray(num_cpus: int, object_store_memory: int = 512 * 2**20) -> Iterator[None]:
-    """A local Ray with this many CPUs, ended with the block."""
+    """A local Ray with this many CPUs, shut down at the end of the block."""
     import ray
 
     ray.init(
@@ -38,7 +38,7 @@ def own_ray(num_cpus: int, object_store_memory: int = 512 * 2**20) -> Iterator[N
 
 
 def made_corpus(base: Path, people: int, images: int) -> Path:
-    """A corpus of `people` a scenario with `images` a person and group (needs a running Ray)."""
+    """A corpus with `people` per scenario and `images` per person and group (needs a running Ray)."""
     from itkm_core.synthetic.config import SyntheticConfig
     from itkm_core.synthetic.write import write_people
     from pipelines.ingest.config import IngestConfig, Source
@@ -53,7 +53,7 @@ def made_corpus(base: Path, people: int, images: int) -> Path:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A temporary folder that is also where node-local caches go."""
+    """A temporary folder, also used for node-local caches."""
     with tempfile.TemporaryDirectory(prefix="itkm-bench-") as folder:
         os.environ["ITKM_CACHE"] = f"{folder}/cache"
         yield Path(folder)
@@ -71,7 +71,7 @@ def show(title: str, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def record(path: Path | None, result: dict[str, Any]) -> None:
-    """Write what was measured, and on what, as JSON."""
+    """Write the measurements, and the machine they were made on, as JSON."""
     if path is None:
         return
     import ray

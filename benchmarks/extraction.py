@@ -2,9 +2,9 @@
 
     python benchmarks/extraction.py [--json FILE]
 
-Targets: Ray Data reaches at least 0.85 of the bare loop's images/s, and two encoders of one thread at least
-1.7 times one, both apart from start-up: the clock runs from when every encoder has ended its first block until
-the last feature is on disk. Each variant is measured `--repeats` times in turn; medians count.
+Targets: Ray Data reaches at least 0.85 of the bare loop's images/s, and two single-threaded encoders at least
+1.7 times one, both excluding start-up: the clock runs from when every encoder has finished its first block until
+the last feature is on disk. The variants take turns, `--repeats` times each; medians count.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _COLUMNS = ["sample_id", "image", "scenario", "group", "split"]
 
 
 def bare(corpus: Corpus, source: EncoderSource, config: RunConfig, out: Path) -> float:
-    """Images a second of one process with one thread: read, decode, encode, write."""
+    """Images per second of one process with one thread: read, decode, encode, write."""
     import torch
 
     torch.set_num_threads(1)
@@ -68,7 +68,7 @@ def batches(corpus: Corpus, size: int):
 def on_ray(
     corpus: Corpus, source: EncoderSource, config: RunConfig, out: Path, actors: int
 ) -> float:
-    """Images a second from when every encoder has ended its first block until the last one is on disk."""
+    """Images per second from when every encoder has finished its first block until the last one is on disk."""
     compute = config.compute.model_copy(update={"num_extractors": actors})
     facts = extract(
         corpus,
@@ -96,7 +96,7 @@ def main() -> None:
         for turn in range(arguments.repeats):
             rates["bare loop"].append(bare(corpus, source, config, base / f"bare-{turn}"))
             for actors in (1, 2):
-                with own_ray(actors):  # a CPU each, so every encoder has one thread
+                with own_ray(actors):  # one CPU each, so every encoder has one thread
                     name = f"Ray, {actors} encoder{'s' if actors > 1 else ''}"
                     out = base / f"ray-{actors}-{turn}"
                     rates[name].append(on_ray(corpus, source, config, out, actors))

@@ -2,10 +2,10 @@
 
     python benchmarks/labelling.py [--json FILE] [--num 12936] [--repeats 3]
 
-Each variant has a process of its own. `seconds` is the median of `--repeats` calls of the labelling alone, after
-one call on few images that loads libraries and machine code; `peak MB` is the largest sum of resident memory of
-that process and its children, sampled every 5 ms, Python and libraries included, and `above` what of it came
-after that first call.
+Each variant runs in its own process. `seconds` is the median of `--repeats` calls of the labelling alone, after one
+call on a few images that loads libraries and compiles kernels; `peak MB` is the largest sum of resident memory of
+that process and its children, sampled every 5 ms, including Python and libraries, and `above` is the part of it
+that came after that first call.
 The labels of all variants are compared one by one.
 """
 
@@ -77,15 +77,18 @@ def measure(variant: str, folder: Path, arguments: argparse.Namespace) -> dict[s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--num", type=int, default=12_936, help="images; Market-1501's training set"
+        "--num",
+        type=int,
+        default=12_936,
+        help="number of images (default: Market-1501's training set)",
     )
     parser.add_argument("--dimension", type=int, default=256)
-    parser.add_argument("--images", type=int, default=20, help="a person")
-    parser.add_argument("--noise", type=float, default=1.7, help="standard deviation, centres 1")
+    parser.add_argument("--images", type=int, default=20, help="images per person")
+    parser.add_argument("--noise", type=float, default=1.7, help="standard deviation (centres: 1)")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
-    parser.add_argument("--json", type=Path, help="also write what was measured to this file")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

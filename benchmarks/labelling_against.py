@@ -1,14 +1,14 @@
-"""New images labelled against known ones, and everything labelled anew: agreement and cost.
+"""New images labelled against known ones, compared with relabelling everything: agreement and cost.
 
     python benchmarks/labelling_against.py [--json FILE] [--old 20000] [--new 2000] [--repeats 3]
 
-The features are the `people` of benchmarks/labelling_scale.py. New images are of people who are known, of people nobody
-has seen, or half and half; `in 10 parts` is the last with ten arrivals, one after another.
-AMI (outliers as clusters of their own) and ARI compare the new images' labels with those of labelling everything
-anew; `same` is the share of them in the corresponding cluster, the one with most of the images of theirs anew, or
-outliers in both. `people` is the ARI of all labels, old and new, against the people, `anew` that of labelling anew.
-`old` is the AMI of the old images' labels with their labels anew: what labelling against them leaves as it was.
-`cost` is the CPU seconds of the arrivals over those of labelling anew, the median of the turns.
+The features are the `people` of benchmarks/labelling_scale.py. New images show known people,
+new people, or half and half; `in 10 parts` is the last with ten arrivals, one after another.
+AMI (each outlier its own cluster) and ARI compare the new images' labels with those of relabelling everything;
+`same` is the share of them in the corresponding cluster (the one that holds most of the images of their relabelled
+cluster) or outliers in both. `people` is the ARI of all labels, old and new, against the people, `relabelled` that after
+relabelling. `old` is the AMI of the old images' labels with their relabelled ones: what the arrivals leave unchanged.
+`cost` is the CPU seconds of the arrivals divided by those of relabelling, the median of the turns.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def arrange(person: np.ndarray, num_new: int, share: float) -> np.ndarray:
 
 
 def ari(labels: np.ndarray, other: np.ndarray) -> float:
-    """ARI with each outlier as a cluster of its own."""
+    """ARI with each outlier as its own cluster."""
     return float(adjusted_rand_score(alone(labels), alone(other)))
 
 
@@ -62,14 +62,14 @@ def alone(labels: np.ndarray) -> np.ndarray:
     return np.where(outliers, labels.max() + np.cumsum(outliers), labels)
 
 
-def same_cluster(labels: np.ndarray, anew: np.ndarray, num_new: int) -> float:
-    """Share of the last images whose label is the one that most images of their cluster anew have."""
-    pairs, counts = np.unique(np.stack([anew, labels]), axis=1, return_counts=True)
+def same_cluster(labels: np.ndarray, relabelled: np.ndarray, num_new: int) -> float:
+    """Share of the last images whose label is the one that most images of their relabelled cluster have."""
+    pairs, counts = np.unique(np.stack([relabelled, labels]), axis=1, return_counts=True)
     most: dict[int, int] = {-1: -1}
     for at in np.argsort(-counts, kind="stable"):
         if pairs[1, at] >= 0:
             most.setdefault(int(pairs[0, at]), int(pairs[1, at]))
-    expected = np.array([most.get(label, -2) for label in anew[-num_new:].tolist()])
+    expected = np.array([most.get(label, -2) for label in relabelled[-num_new:].tolist()])
     return float(np.mean(expected == labels[-num_new:]))
 
 
@@ -92,34 +92,34 @@ def measure(
             facts.append(found.parameters)
         return known, facts
 
-    seconds: dict[str, list[float]] = {"against": [], "anew": []}
+    seconds: dict[str, list[float]] = {"against": [], "relabelled": []}
     for turn in range(repeats + 1):
         for name in seconds:
             started = time.process_time()
             if name == "against":
                 after, facts = against()
             else:
-                anew = pseudo_label(rows, **PARAMETERS)
-            if turn:  # the first loads libraries and machine code
+                relabelled = pseudo_label(rows, **PARAMETERS)
+            if turn:  # the first turn loads libraries and compiles kernels
                 seconds[name].append(time.process_time() - started)
     labels, new = after.labels, slice(num_old, None)
     return {
-        "ami": agreement(labels[new], anew.labels[new]),
-        "ari": ari(labels[new], anew.labels[new]),
-        "same": same_cluster(labels, anew.labels, num_new),
+        "ami": agreement(labels[new], relabelled.labels[new]),
+        "ari": ari(labels[new], relabelled.labels[new]),
+        "same": same_cluster(labels, relabelled.labels, num_new),
         "people": ari(labels, person),
-        "people_anew": ari(anew.labels, person),
-        "old": agreement(old.labels, anew.labels[:num_old]),
+        "people_relabelled": ari(relabelled.labels, person),
+        "old": agreement(old.labels, relabelled.labels[:num_old]),
         "joined": sum(each["num_joined"] for each in facts),
         "new_clusters": sum(each["new_clusters"] for each in facts),
-        "new_clusters_anew": len(
-            set(anew.labels[new].tolist()) - set(anew.labels[:num_old].tolist())
+        "new_clusters_relabelled": len(
+            set(relabelled.labels[new].tolist()) - set(relabelled.labels[:num_old].tolist())
         ),
         "would_merge": len({tuple(pair) for each in facts for pair in each["would_merge"]}),
         "outliers_near": facts[-1]["outliers_near"],
         "seconds": seconds,
         "cost": statistics.median(
-            a / b for a, b in zip(seconds["against"], seconds["anew"], strict=True)
+            a / b for a, b in zip(seconds["against"], seconds["relabelled"], strict=True)
         ),
     }
 
@@ -129,19 +129,19 @@ def main() -> None:
     parser.add_argument("--old", type=int, default=20_000)
     parser.add_argument("--new", type=int, default=2_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="also write what was measured to this file")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     asked = parser.parse_args()
     drawn, person = people(asked.old + asked.new)
     table = Table(title=f"{asked.old:,} old, {asked.new:,} new", title_justify="left")
     table.add_column("new images", no_wrap=True)
-    for name in ("AMI", "ARI", "same", "people", "anew", "old", "cost"):
+    for name in ("AMI", "ARI", "same", "people", "relabelled", "old", "cost"):
         table.add_column(name, justify="right")
     rows = {}
     for kind, (share, parts) in KINDS.items():
         order = arrange(person, asked.new, share)
         found = measure(drawn[order], person[order], asked.new, parts, asked.repeats)
         rows[kind] = found
-        names = ("ami", "ari", "same", "people", "people_anew", "old")
+        names = ("ami", "ari", "same", "people", "people_relabelled", "old")
         table.add_row(kind, *(f"{found[name]:.3f}" for name in names), f"{found['cost']:.2f}")
     Console().print(table)
     if asked.json:

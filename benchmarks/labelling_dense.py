@@ -1,8 +1,8 @@
-"""Pseudo-labels by dense N x N arrays, vectorised as far as numpy goes: what `labelling.py` compares with.
+"""Pseudo-labels from dense N x N arrays, vectorised as far as numpy allows: the reference for `labelling.py`.
 
 The published form of the algorithm keeps the cosines, the encoding and the Jaccard distance as N x N arrays and
-gives the last to scikit-learn's DBSCAN. Here the loops over pairs are gone, arrays are float32 and freed as soon
-as they can be; three of them still live at once. Border images are then placed by the rule of
+passes the last to scikit-learn's DBSCAN. Here the loops over pairs are gone, and arrays are float32 and freed as
+soon as possible; three of them still exist at once. Border images are then placed by the rule of
 `itkm_core.clustering.dbscan`, so that the labels can be compared one by one.
 """
 
@@ -33,7 +33,7 @@ def nearest(cosines: np.ndarray, k1: int) -> np.ndarray:
     lists = np.empty((len(cosines), k1), np.int64)
     for start in range(0, len(cosines), 1024):
         block = -cosines[start : start + 1024]
-        # Itself first, whatever its rounded cosine.
+        # The image itself comes first, whatever its rounded cosine.
         block[np.arange(len(block)), start + np.arange(len(block))] = -2
         best = np.argpartition(block, k1, axis=1)[:, :k1]
         order = np.argsort(np.take_along_axis(block, best, 1), axis=1)

@@ -1,13 +1,13 @@
-"""Labelling from 12,936 to a million images: seconds of each step, memory, and how right the labels are.
+"""Labelling from 12,936 to a million images: seconds per step, memory, and accuracy of the labels.
 
     python benchmarks/labelling_scale.py [--json FILE] [--sizes 12936 100000] [--exact-to 300000] [--threads 2]
 
-`people`: 128-d features around 16 images a person, with a falling spectrum as encoders have it; `untrained`: made-up
-people through an untrained CLIP, which tells them apart badly (32,621 pictures; some minutes to draw).
-Each row is a process of its own, which labels 20,000 of the rows first, so that libraries and machine code are there.
+`people`: 128-d features, 16 images per person, with a falling spectrum like an encoder's; `untrained`: synthetic
+people through an untrained CLIP, which tells them apart badly (32,621 pictures; drawing them takes a few minutes).
+Each row runs in its own process, which first labels 20,000 of the rows to load libraries and compile kernels.
 `exact` is the torch backend, `ivf` the approximate one; recall is what ivf measures on its sample. ARI is against the
-people, and of ivf also against the exact labels. Peak memory is that of the process tree, with Python, its libraries
-and the features; `estimate` is what `estimate_memory` says of all that.
+people, and for ivf also against the exact labels. Peak memory is that of the process tree, including Python, its
+libraries and the features; `estimate` is what `estimate_memory` predicts for all that.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ PARAMETERS = {"k1": 30, "k2": 6, "eps": 0.6, "min_samples": 4}
 
 
 def people(num: int) -> tuple[np.ndarray, np.ndarray]:
-    """Unit rows float32 [num, 128] and the person of each, drawn in parts.
+    """Unit rows float32 [num, 128] and the person of each, generated in parts.
 
-    More people are harder to tell apart: the noise falls with their number, so that the ARI stays in 0.85 to 0.99.
+    More people are harder to tell apart, so the noise decreases with their number, and the ARI stays at 0.85 to 0.99.
     """
     noise = 0.52 * (12_936 / num) ** 0.068
     rng = np.random.default_rng(0)
@@ -55,7 +55,7 @@ def people(num: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def untrained(num: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features of made-up people by a CLIP whose weights are as they were drawn, 16 pictures a person."""
+    """Features of synthetic people from a CLIP with its initial random weights, 16 pictures per person."""
     import torch
 
     from itkm_core.model.tiny import build_tiny_clip
@@ -72,7 +72,7 @@ def untrained(num: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def worker(folder: Path, backend: str) -> None:
-    """In a process of its own: each step, timed, and the labels to a file."""
+    """In the row's own process: time each step, and write the labels to a file."""
     from itkm_core.clustering.confidence import confidence
     from itkm_core.clustering.dbscan import dbscan
     from itkm_core.clustering.encoding import encode
@@ -124,7 +124,7 @@ def worker(folder: Path, backend: str) -> None:
 
 
 def measure(kind: str, size: int, asked: argparse.Namespace) -> list[dict[str, Any]]:
-    """The rows of one set of features."""
+    """The table rows for one set of features."""
     from sklearn.metrics import adjusted_rand_score
 
     measured, exact = [], None
@@ -154,11 +154,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES)
     parser.add_argument(
-        "--exact-to", type=int, default=300_000, help="exact search takes their square"
+        "--exact-to",
+        type=int,
+        default=300_000,
+        help="largest size for exact search, which is quadratic",
     )
-    parser.add_argument("--untrained", type=int, default=UNTRAINED, help="pictures; 0: none")
+    parser.add_argument(
+        "--untrained", type=int, default=UNTRAINED, help="pictures of `untrained`; 0: none"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--json", type=Path, help="also write what was measured to this file")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -174,7 +179,7 @@ def main() -> None:
 def report(measured: list[dict[str, Any]], asked: argparse.Namespace) -> None:
     headings = ["features", "images", "search", "recall", *STEPS[1:], "total s", "peak GB"]
     headings += ["estimate", "ARI", "of exact", "clusters", "entries", "pairs"]
-    table = Table(title=f"{asked.threads} threads, seconds on the clock", title_justify="left")
+    table = Table(title=f"{asked.threads} threads, wall-clock seconds", title_justify="left")
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "features" else "right")
     for row in measured:
@@ -210,7 +215,7 @@ def report(measured: list[dict[str, Any]], asked: argparse.Namespace) -> None:
 
 
 def growth_of_the_rest(measured: list[dict[str, Any]]) -> float | None:
-    """The exponent between the smallest set of at least 100,000 people's images and the largest."""
+    """The exponent between the smallest `people` set of at least 100,000 images and the largest."""
     rows = [r for r in measured if r["kind"] == "people" and r["backend"] == "ivf"]
     rows = [r for r in rows if r["images"] >= 100_000]
     if len(rows) < 2:

@@ -1,10 +1,10 @@
-"""A sweep over values of eps against labelling once: seconds and their ratio, in one process.
+"""A sweep over values of eps compared with labelling once: seconds and their ratio, in one process.
 
     python benchmarks/labelling_sweep.py [--json FILE] [--num 12936] [--repeats 5]
 
-The features are those of benchmarks/labelling.py. `one` is `pseudo_label` at eps 0.6, `sweep` are the values of
-the default `labels.eps_candidates`, 0.4 to 0.7 by 0.05, and the labels at the chosen one. The two take turns;
-`ratio` is the median of each turn's ratio.
+The features are those of benchmarks/labelling.py. `one` is `pseudo_label` at eps 0.6; `sweep` covers the
+default `labels.eps_candidates`, 0.4 to 0.7 by 0.05, and the labels at the chosen one. The two take turns; `ratio` is
+the median over the turns.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--num", type=int, default=12_936)
     parser.add_argument("--dimension", type=int, default=256)
-    parser.add_argument("--images", type=int, default=20, help="a person")
+    parser.add_argument("--images", type=int, default=20, help="images per person")
     parser.add_argument("--noise", type=float, default=1.7)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--json", type=Path, help="also write what was measured to this file")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     asked = parser.parse_args()
     rows = made_features(asked.num, asked.dimension, asked.images, asked.noise)
     seconds: dict[str, list[float]] = {"one": [], "sweep": []}
@@ -50,7 +50,7 @@ def main() -> None:
         for name, work in (("one", one), ("sweep", several)):
             started, used = time.perf_counter(), time.process_time()
             work()
-            if turn:  # the first loads libraries and machine code
+            if turn:  # the first turn loads libraries and compiles kernels
                 seconds[name].append(time.perf_counter() - started)
                 cpu[name].append(time.process_time() - used)
     ratios = {

@@ -1,9 +1,9 @@
-"""One large group labelled by one Ray worker of one CPU, and by two.
+"""One large group labelled by one Ray worker with one CPU, and by two.
 
     python benchmarks/labelling_tasks.py [--json FILE] [--num 300000] [--repeats 3]
 
-The features are those of benchmarks/labelling_scale.py. One and two workers take turns, each with a Ray of its own and
-after 40,000 rows that start the workers and load their libraries; `ratio` is the median of the turns. The labels
+The features are those of benchmarks/labelling_scale.py. One and two workers take turns, each with its own Ray, after
+labelling 40,000 rows to start the workers and load their libraries; `ratio` is the median over the turns. The labels
 of all turns are compared one by one.
 """
 
@@ -15,7 +15,7 @@ import statistics
 import time
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = "1"  # the process that divides the work has one thread as well
+os.environ["OMP_NUM_THREADS"] = "1"  # the process that divides the work has one thread too
 
 import numpy as np
 from bench_corpus import own_ray, record, show
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--num", type=int, default=300_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="also write what was measured to this file")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     asked = parser.parse_args()
     rows, _ = people(asked.num)
     seconds: dict[int, list[float]] = {1: [], 2: []}

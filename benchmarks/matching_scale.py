@@ -2,10 +2,11 @@
 
     python benchmarks/matching_scale.py [--json FILE] [--images 50000 300000] [--threads 2]
 
-Two groups of the people of benchmarks/labelling_scale.py, 8 images a person in each, the second group's images moved by
-one fixed step as another kind of camera would; a cluster a person, whose text is its centre with noise. From 5,000
-clusters a side pairs are sought among 50 candidates each, from 200,000 images neighbours by the inverted file. `right`
-is the share of matched clusters, and of instance positives, that are of one person. Each row is a process of its own.
+Two groups of the people of benchmarks/labelling_scale.py, 8 images per person in each, with the second group's images
+shifted by one fixed vector, as by another kind of camera; one cluster per person, whose text is its centre plus noise.
+Above 5,000 clusters per side, pairs come from 50 candidates each; from 200,000 images, neighbours come from the
+inverted file. `right` is the share of matched clusters, and of instance positives, that show one person. Each row runs
+in its own process.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from rich.table import Table
 
 
 def two_groups(num: int) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-    """Of each group: unit rows [N, 128], the person of each, and a unit text [N, 128] of each image's cluster."""
+    """For each group: unit rows [N, 128], the person of each, and a unit text [N, 128] for each image's cluster."""
     rows, person = people(2 * num)
     rng = np.random.default_rng(1)
     rows[num:] += 0.02 * rng.standard_normal(128, dtype=np.float32)
@@ -87,9 +88,11 @@ def worker(num: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", nargs="+", type=int, default=(50_000, 300_000), help="a group")
+    parser.add_argument(
+        "--images", nargs="+", type=int, default=(50_000, 300_000), help="images per group"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--json", type=Path, help="also write what was measured to this file")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.worker:

@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Watched:
-    """`facts`: the lines of JSON it printed, as one. Bytes: `peak`, and `before` its first line."""
+    """`facts`: the JSON lines it printed, merged. In bytes: `peak`, and `before`, the memory before its first line."""
 
     facts: dict[str, Any]
     peak: int
@@ -26,7 +26,7 @@ def watch(
 ) -> Watched:
     """Sum the resident memory of the process and its children every `seconds`.
 
-    Memory that processes share counts once each.
+    Memory that processes share is counted once per process.
     """
     import psutil
 

@@ -1,15 +1,15 @@
-"""Seconds and peak memory of a step of each stage as the images of a group grow fourfold: none grows as N^2.
+"""Seconds and peak memory of each stage's step as a group grows fourfold: none grows as N^2.
 
     python benchmarks/stages.py [--json FILE] [--sizes 12500 25000 50000] [--repeats 3] [--threads 1]
 
-Everything is made up (`stages_steps.py`): unit vectors of 12.5 images a cluster with labels that are partly wrong,
-and random pictures for the training steps, which train itkm-tiny. Each measurement has a process of its own.
+All data is synthetic (`stages_steps.py`): unit vectors, 12.5 images per cluster, with partly wrong labels, and random
+pictures for the training steps, which train itkm-tiny. Each measurement runs in its own process.
 
-`seconds` are processor seconds, the median over the calls (one call where it is long): with one thread those of a
-core that does nothing else. The neighbour searches inside are exact, so by nature they take N x N multiply-adds;
-their seconds are shown apart. `MB` is the most resident memory of that process (the kernel's own mark) or, if it
-starts others, of it and them together (sampled), above what it holds with its libraries loaded: inputs included.
-Growth is the x of N^x, from the first size to the last.
+`seconds` are CPU seconds, the median over the calls (a single call if it is long); with one thread, they equal the wall
+time on an idle core. The neighbour searches inside are exact, so they inherently take N x N multiply-adds; their
+seconds are shown separately. `MB` is the peak resident memory of that process (as the kernel records it) or, if it
+starts others, of all of them together (sampled), above what it holds with its libraries loaded: inputs included.
+Growth is the x in N^x, from the first size to the last.
 """
 
 from __future__ import annotations
@@ -33,10 +33,8 @@ import numpy as np
 from bench_corpus import console, record, scratch, show
 from stages_steps import IMAGES_A_CLUSTER, STAGES, Stage, make_world
 
-SMALL = (
-    1000  # images of the world that libraries are loaded on: more clusters than CHM has candidates
-)
-LONG = 20.0  # seconds after which a step is not called again
+SMALL = 1000  # images of the small world that warms up: more clusters than CHM has candidates
+LONG = 20.0  # seconds; a step that takes longer is not called again
 
 
 def growth(sizes: list[int], values: list[float]) -> float:
@@ -47,7 +45,7 @@ def growth(sizes: list[int], values: list[float]) -> float:
 
 
 def worker(stage: Stage, world: Path, small: Path, repeats: int) -> None:
-    """In the measurement's own process: make the step, call it, print what it took."""
+    """In the measurement's own process: make the step, call it, print its cost."""
     import psutil
 
     stage.ready(small)
@@ -73,13 +71,13 @@ def worker(stage: Stage, world: Path, small: Path, repeats: int) -> None:
 
 
 def _forget_peak() -> None:
-    """Start the kernel's mark of the most resident memory anew: loading libraries may have taken more."""
+    """Reset the kernel's peak of resident memory: loading libraries may have taken more."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak() -> int:
-    """The most resident memory of this process, bytes; 0 where no Linux tells."""
+    """Peak resident memory of this process in bytes; 0 if this is not Linux."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -88,7 +86,7 @@ def _peak() -> int:
 
 
 def _timed(search: tuple[str, str] | None, total: list[float]) -> Any:
-    """A context in which the processor seconds of a function are added to `total`."""
+    """A context in which the CPU seconds of a function are added to `total`."""
     if search is None:
         return mock.patch.dict({})
     module, name = import_module(search[0]), search[1]
@@ -131,7 +129,7 @@ def measure(name: str, world: Path, small: Path, arguments: argparse.Namespace) 
 
 
 def quality(world: Path, num: int) -> dict[str, float]:
-    """How good what the labelling and CHM found is, in shares of 1; what was not measured is left out."""
+    """Quality of the labels and of the CHM matches, as fractions; what was not measured is left out."""
     from sklearn.metrics import adjusted_rand_score
 
     found: dict[str, float] = {}
@@ -156,10 +154,10 @@ def main() -> None:
         "--repeats",
         type=int,
         default=3,
-        help="calls, as long as they are short; 12 of a training step",
+        help="calls, if they are short; a training step gets 12",
     )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="also write what was measured to this file")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     parser.add_argument("--worker", choices=STAGES, help=argparse.SUPPRESS)
     parser.add_argument("--worlds", nargs=2, type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -1,7 +1,7 @@
-"""The steps that `stages.py` measures, and the made-up world they work on.
+"""The steps that `stages.py` measures, and the synthetic world they work on.
 
 A world is a folder of arrays for the two groups of one scenario: N images and K clusters in each, D dimensions. A
-step gets its inputs from there when it is made; calling it is what is timed.
+step reads its inputs from there when it is made; only calling it is timed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ IMAGES_A_CLUSTER = 12.5
 SIDES = (0, 1)
 NOISE = 1.85  # of an image around its person, whose own vector has standard deviation 1
 GAP = 0.7  # between the vectors of one person in the two groups
-# The same between clusters. Means of such images would match beyond doubt, and an assignment without doubts is fast.
+# The same between clusters. Means of such images would match without ambiguity, and such an assignment is fast.
 CLUSTER_GAP = 3.0
-OUTLIERS, MOVED = 0.08, 0.05  # shares of the images with no label and with another person's
+OUTLIERS, MOVED = (
+    0.08,
+    0.05,
+)  # shares of images that are outliers, and that have another person's label
 DIMENSION = 512  # of CLIP ViT-B/16
 TINY_DIMENSION = 64  # of itkm-tiny, which is what the training steps train
 K, NUM_HARD = 20, 128
@@ -32,11 +35,11 @@ class Stage:
     """A step to measure.
 
     Attributes:
-        title: what the tables call it.
-        ready: loads libraries and machine code, before memory is counted from.
+        title: its name in the tables.
+        ready: loads libraries and compiles kernels, before memory is measured.
         make: world -> the step, called with 0, 1, ...
-        search: (module, name) of the exact neighbour search inside, timed on its own.
-        steps: how often it is called, and how many calls at first do not count; None: `--repeats` and 0.
+        search: (module, name) of the exact neighbour search inside, timed separately.
+        steps: how often it is called, and how many first calls do not count; None: `--repeats` and 0.
     """
 
     title: str
@@ -47,7 +50,7 @@ class Stage:
 
 
 def make_world(folder: Path, num: int, seed: int = 0) -> Path:
-    """Write the arrays of a world of `num` images a group; returns the folder."""
+    """Write the arrays of a world with `num` images per group; returns the folder."""
     from itkm_core.learning.text_update import cluster_text, update_instance_text
 
     folder.mkdir()
@@ -65,7 +68,7 @@ def make_world(folder: Path, num: int, seed: int = 0) -> Path:
     words, faces = _normal(rng, clusters, DIMENSION), _normal(rng, clusters, DIMENSION)
     for side in SIDES:
         prompts = _unit(words + GAP * _normal(rng, clusters, DIMENSION))
-        text = prompts[_with_errors(rng, person, outliers=0)]  # as Stage II left it
+        text = prompts[_with_errors(rng, person, outliers=0)]  # as after Stage II
         labels = _with_errors(rng, person, outliers=OUTLIERS)  # of this round
         arrays = {
             "labels": labels,
@@ -95,7 +98,7 @@ def labelling(world: Path) -> Step:
 
 
 def image_texts(world: Path) -> Step:
-    """Whose text each image of one group has at the end of Stage II, and how many are right."""
+    """Whose text each image of a group has after Stage II, and how many are right."""
     from itkm_core.learning.prompt_health import prompt_accuracy
     from itkm_core.learning.text_update import text_cluster
 
@@ -132,7 +135,7 @@ def cluster_matching(world: Path, **options: Any) -> Step:
 
 
 def sparse_cluster_matching(world: Path) -> Step:
-    """CHM of a scenario among candidates only, as it is above `matching.dense_limit` clusters."""
+    """CHM of a scenario among candidates only, as above `matching.dense_limit` clusters."""
     return cluster_matching(world, dense_limit=0)
 
 
@@ -160,12 +163,12 @@ def homogeneous_step(world: Path) -> Step:
 
 
 def heterogeneous_step(world: Path) -> Step:
-    """A training step of Stage III with all its terms, from the matches that the stages before it left."""
+    """A training step of Stage III with all its terms, on the matches that the earlier measurements wrote."""
     return _training(world, heterogeneous=True)
 
 
 def prompts_step(world: Path) -> Step:
-    """A step of Stage II: its plan, and the prompts of 16 clusters of each group."""
+    """A training step of Stage II: its plan, and the prompts of 16 clusters of each group."""
     import torch
 
     from itkm_core.learning.config import PromptConfig
@@ -244,7 +247,7 @@ def _training(world: Path, *, heterogeneous: bool) -> Step:
 
 
 def _positives(world: Path) -> tuple[list[Any], list[Any]]:
-    """Clusters' and images' positives, from what the matching stages wrote."""
+    """Positives of clusters and images, from what the matching measurements wrote."""
     from itkm_core.learning.terms import Positives
 
     found = np.load(world / "clusters.npz")
@@ -258,7 +261,7 @@ def _positives(world: Path) -> tuple[list[Any], list[Any]]:
 
 
 def _indices(world: Path) -> tuple[list[Any], np.ndarray]:
-    """What batches are planned from, and all sample ids."""
+    """The index that batches are planned from, and all sample ids."""
     from itkm_core.corpus.sampling import GroupIndex, GroupLabels
 
     ids = [_sample_ids(world, side) for side in SIDES]
@@ -296,7 +299,7 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 
 
 def _with_errors(rng: np.random.Generator, person: np.ndarray, *, outliers: float) -> np.ndarray:
-    """Labels, some of another cluster and some of none; everybody's first image is right."""
+    """Labels, some of them wrong and some -1; each person's first image is right."""
     labels = person.copy()
     first = np.append(True, person[1:] != person[:-1])
     moved = (rng.random(len(person)) < MOVED) & ~first
@@ -306,11 +309,11 @@ def _with_errors(rng: np.random.Generator, person: np.ndarray, *, outliers: floa
 
 
 def _called_once(make: Callable[[Path], Step]) -> Callable[[Path], Any]:
-    """A call on the small world: what loads libraries and machine code."""
+    """A call on the small world, which loads libraries and compiles kernels."""
     return lambda world: make(world)(0)
 
 
-# Stage III comes after the matchings, whose results it reads.
+# Stage III comes after matching, whose results it reads.
 _ACROSS = "nearest_across"
 STAGES = {
     "label": Stage(

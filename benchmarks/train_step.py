@@ -1,10 +1,10 @@
-"""A Stage I step under Ray Train against the bare loop, and where the seconds of a round go.
+"""A Stage I step under Ray Train compared with a bare loop, and where the seconds of a round go.
 
     python benchmarks/train_step.py [--json FILE]
 
-Targets: under Ray Train at least 0.95 of the bare loop's images/s (steady state: the first step of each is left
-out); and the seconds to start a worker group, against a round's own computing. The bare loop is one process
-with as many threads that loads, augments and steps with no Ray in between, one batch ahead as well.
+Target: Ray Train reaches at least 0.95 of the bare loop's images/s (steady state: the first step of each is left out).
+Also shown: the seconds to start a worker group, next to a round's own computing. The bare loop is one process with as
+many threads that loads, augments and trains without Ray, also prefetching one batch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipelines.steps.encoders import EncoderSource
 
 
 def bare(base: Path, config: RunConfig, labels: list[str], threads: int) -> float:
-    """Images a second of one process without Ray."""
+    """Images per second of one process without Ray."""
     import torch
 
     from itkm_core.corpus.loader import BatchLoader
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def first_labels(base: Path, config: RunConfig) -> list[str]:
-    """Extract and label once; the label steps' folders."""
+    """Extract and label once; returns the label steps' folders."""
     from pipelines.artifacts.blocks import Block
     from pipelines.steps.extract import extract
     from pipelines.steps.label import GroupTask, label_group

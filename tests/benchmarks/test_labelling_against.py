@@ -30,12 +30,12 @@ def test_as_many_arrive_as_asked_and_the_share_is_of_unseen_people(against, shar
     assert unseen.sum() == pytest.approx(200 * share, abs=20)
 
 
-def test_same_is_the_cluster_with_most_of_the_images_anew(against):
-    anew = np.array([5, 5, 5, 5, 2, 2, 2, -1, 5, 2, -1, -1, 7])
+def test_same_is_the_cluster_with_most_of_the_relabelled_images(against):
+    relabelled = np.array([5, 5, 5, 5, 2, 2, 2, -1, 5, 2, -1, -1, 7])
     labels = np.array([0, 0, 0, 1, 1, 1, -1, -1, 1, 1, -1, 0, 3])
     # The last five: 1 for 0, 1 for 1, outlier for outlier, 0 for outlier, 3 for 3.
-    assert against.same_cluster(labels, anew, 5) == pytest.approx(3 / 5)
-    assert against.same_cluster(anew, anew, 5) == 1
+    assert against.same_cluster(labels, relabelled, 5) == pytest.approx(3 / 5)
+    assert against.same_cluster(relabelled, relabelled, 5) == 1
 
 
 def test_the_command_runs(tmp_path):
