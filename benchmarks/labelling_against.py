@@ -6,9 +6,9 @@ The features are the `people` of benchmarks/labelling_scale.py. New images show 
 new people, or half and half; `in 10 parts` is the last with ten arrivals, one after another.
 AMI (each outlier its own cluster) and ARI compare the new images' labels with those of relabelling everything;
 `same` is the share of them in the corresponding cluster (the one that holds most of the images of their relabelled
-cluster) or outliers in both. `people` is the ARI of all labels, old and new, against the people, `relabelled` that after
-relabelling. `old` is the AMI of the old images' labels with their relabelled ones: what the arrivals leave unchanged.
-`cost` is the CPU seconds of the arrivals divided by those of relabelling, the median of the turns.
+cluster) or outliers in both. `people` is the ARI of all labels, old and new, against the people, `relabelled` that
+after relabelling. `old` is the AMI of the old images' labels with their relabelled ones: what the arrivals leave
+unchanged. `cost` is the CPU seconds of the arrivals divided by those of relabelling, the median of the turns.
 """
 
 from __future__ import annotations
