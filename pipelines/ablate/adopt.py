@@ -1,4 +1,4 @@
-"""Steps that another run has done already are copied into a run, not computed again."""
+"""Copies into a run the steps that another run has already done, so that they are not computed again."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def adopt_steps(
     rounds: Sequence[Round],
     donors: Sequence[RunFolder],
 ) -> list[str]:
-    """Copy into `run` every step it has not done that a donor made from the same inputs. Returns their names.
+    """Copy into `run` every missing step that a donor made from the same inputs. Returns their names.
 
-    A step whose needs are nowhere done is left to the run. The manifest, which says that a step is done, is
+    A step that needs one which is done nowhere is left to the run. The manifest, which says that a step is done, is
     copied last.
     """
     done: dict[str, Manifest] = {}
@@ -51,9 +51,9 @@ def adopt_steps(
 
 
 def _copy(source: Place, target: Place) -> None:
-    """Copy a step that is done, but not Ray Train's own folder, which only a step in the middle needs.
+    """Copy a step that is done, without Ray Train's own folder, which only an unfinished step needs.
 
-    The one place that relies on a listing: the step has long been done, and S3 and GCS list what is there.
+    This is the only place that relies on a listing: the step was done long ago, so S3 and GCS list all of it.
     """
     source_fs, source_path = source.resolve()
     target_fs, target_path = target.resolve()

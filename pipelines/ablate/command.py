@@ -1,10 +1,10 @@
-"""`itkm ablate`: every row of the method's table as independent runs, and the table they come to.
+"""`itkm ablate`: every row of the method's ablation table as independent runs, and the resulting table.
 
-    OUT/runs/<variant>/seed-<n>/       a run of `itkm run`; beside it seed-<n>.log, what it printed
-    OUT/ablation.{json,md,png,svg}     the table, made anew after every run
+    OUT/runs/<variant>/seed-<n>/       a run of `itkm run`; beside it seed-<n>.log with what it printed
+    OUT/ablation.{json,md,png,svg}     the table, rewritten after every run
 
-A finished run is never run again, a broken one goes on where it was. Steps that come out of the same inputs in
-two rows, such as Stage I in rows that differ in Stage III, are copied from a row that has them when another starts.
+A finished run is never repeated, and an interrupted one continues. A step with the same inputs in two rows, such as
+those of Stage I in rows that differ only in Stage III, is copied from the row that has it when the other starts.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ TABLE = "ablation"
 
 @dataclass(frozen=True)
 class Study:
-    """One ablation: what is asked for and where it is. Made by `open_study`."""
+    """One ablation: what was asked for, and where its results are. Made by `open_study`."""
 
     recipe: str
     overrides: tuple[str, ...]
-    path: str  # of the corpus, as it was typed
+    path: str  # of the corpus, as typed
     corpus: Corpus
     seeds: tuple[int, ...]
     out: Place
@@ -52,14 +52,14 @@ class Study:
 
     @cached_property
     def keys(self) -> list[Key]:
-        """The runs asked for, one seed after the other, so that a table of one seed is there early."""
+        """The runs asked for, seed by seed, so that there is soon a table of one seed."""
         names = dict.fromkeys(name for row in self.asked for name in row.variants.values())
         return [(name, seed) for seed in self.seeds for name in names]
 
     def config(self, key: Key, share: float = 1.0) -> RunConfig:
         name, seed = key
         overrides = [*self.overrides, *self.plan.variants[name].with_seed(seed)]
-        # Only where there are several at a time: a run alone is what `itkm run` would do.
+        # Only if several run at a time: a single run does what `itkm run` would do.
         overrides += [f"compute.cluster_share={share}"] if share < 1 else []
         return load_config(self.recipe, overrides)
 
@@ -68,7 +68,7 @@ class Study:
         return self.out / "runs" / name / f"seed-{seed}"
 
     def collect(self, key: Key) -> bool:
-        """Take the scores of a run in, if it is finished. ConfigError for a run of another configuration."""
+        """Read the scores of a run if it is finished. Raises ConfigError for a run of another configuration."""
         place = self.place(key)
         if not (place / "config.yaml").exists():
             return False
@@ -86,7 +86,7 @@ class Study:
         return True
 
     def share(self, key: Key, config: RunConfig) -> list[str]:
-        """Copy into this run what runs of other rows with its seed have done of it. Returns the steps' names."""
+        """Copy into this run the steps that other rows' runs with its seed have done. Returns their names."""
         name, seed = key
         others = [self.place((other, seed)) for other in self.plan.variants if other != name]
         donors = [RunFolder(place) for place in others if (place / "config.yaml").exists()]
@@ -95,7 +95,7 @@ class Study:
         return adopt_steps(run, config, corpus, rounds_of(config, corpus), donors)
 
     def waiting(self) -> list[Job]:
-        """The runs asked for that are not finished."""
+        """The runs asked for that are not finished yet."""
         return [
             Job(number, len(self.keys), *key, self.out / "runs" / key[0] / f"seed-{key[1]}.log")
             for number, key in enumerate(self.keys, start=1)
@@ -106,17 +106,17 @@ class Study:
 def open_study(
     corpus: str, recipe: str, overrides: Sequence[str], seeds: str, out: str, rows: str
 ) -> Study:
-    """Plan an ablation and look at what of it is done. Needs no Ray.
+    """Plan an ablation and find out which of its runs are done. Needs no Ray.
 
-    seeds, rows: as the command line gives them, with commas between; no rows are all rows.
+    seeds, rows: comma-separated, as on the command line; no rows means all.
 
     Raises:
-        ConfigError: seeds, rows or overrides that do not serve, or `out` holds runs of another configuration.
+        ConfigError: invalid seeds, rows or overrides, or `out` holds runs of another configuration.
         CorpusError: no corpus, or one whose scenarios cannot be scored.
-        StorageError: `out` is a run's folder.
+        StorageError: `out` is the folder of a run.
     """
     if any(override.partition("=")[0] == "seed" for override in overrides):
-        raise ConfigError("seed=... is set by --seeds here; leave the override out")
+        raise ConfigError("--seeds sets the seed here: leave out the override seed=...")
     whole = narrow(Corpus.open(corpus), load_config(recipe, list(overrides)).only)
     _check_scored(whole)
     plan = plan_rows(recipe, overrides, whole.scenarios)
@@ -127,16 +127,16 @@ def open_study(
         raise StorageError(f"{place} is the folder of a run; give another --out")
     parsed = parse_seeds(seeds)
     study = Study(recipe, tuple(overrides), corpus, whole, parsed, place, plan, asked)
-    for name in plan.variants:  # those of rows not asked for too: the table shows what there is
+    for name in plan.variants:  # also of rows not asked for: the table shows all there is
         for seed in parsed:
             study.collect((name, seed))
     return study
 
 
 def run_study(study: Study, console: Console, *, at_once: int | None = None) -> None:
-    """Run what is not finished, on a Ray that is already connected. Failures are left in the study.
+    """Run what is not finished; Ray must be connected. Failures are recorded in the study.
 
-    The table is written after each run, so it can be looked at while the others go on.
+    The table is written after each run, so that it can be read while the others continue.
     """
     import ray
 
@@ -149,7 +149,7 @@ def run_study(study: Study, console: Console, *, at_once: int | None = None) -> 
         key = (job.name, job.seed)
         config = study.config(key, 1 / beside)
         shared = study.share(key, config)
-        log.print(f"{len(shared)} steps taken over from other rows", highlight=False)
+        log.print(f"{len(shared)} steps copied from other rows", highlight=False)
         run_pipeline(config, study.path, study.place(key).uri, log)
 
     def on_end(job: Job) -> str:
@@ -164,7 +164,7 @@ def run_study(study: Study, console: Console, *, at_once: int | None = None) -> 
 
 
 def write_tables(study: Study) -> Result:
-    """Write ablation.json and ablation.md of what is finished. Returns what is in the first."""
+    """Write ablation.json and ablation.md for the finished runs. Returns the contents of the first."""
     result = {
         "recipe": study.recipe,
         "command": _command(study),
@@ -187,8 +187,8 @@ def report(study: Study, console: Console, *, plot: bool) -> None:
     """Write all files and print the table.
 
     Raises:
-        ConfigError: matplotlib is not installed and a plot is wanted.
-        TrainingError: runs failed; says which.
+        ConfigError: a plot is wanted, and matplotlib is not installed.
+        TrainingError: runs failed; it says which.
     """
     from pipelines.ablate.plot import plot as draw
 
@@ -205,26 +205,26 @@ def report(study: Study, console: Console, *, plot: bool) -> None:
         names = ", ".join(f"{name} seed {seed}" for name, seed in study.failures)
         raise TrainingError(
             f"{len(study.failures)} of {len(study.keys)} runs failed: {names}. {TABLE}.md says why; the same "
-            "command tries them again and keeps the others"
+            "command retries them and keeps the others"
         )
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """`0,1,2` as numbers. ConfigError for anything else."""
+    """`0,1,2` as numbers. Raises ConfigError for anything else."""
     try:
         seeds = tuple(int(part) for part in text.split(","))
     except ValueError:
         seeds = ()
     if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise ConfigError(f"--seeds is {text!r}; expected different numbers from 0, such as 0,1,2")
+        raise ConfigError(f"--seeds is {text!r}; expected distinct integers >= 0, such as 0,1,2")
     return seeds
 
 
 def _check_scored(corpus: Corpus) -> None:
     if not corpus.has_identities:
         raise CorpusError(
-            f"the corpus at {corpus.root} has no identities: an ablation compares scores, so ingest it from a "
-            "source that gives them"
+            f"the corpus at {corpus.root} has no identities, and an ablation compares scores: ingest it from a "
+            "source that has them"
         )
     parts = {(scenario, split) for scenario, _, split in corpus.counts}
     for scenario in corpus.scenarios:

@@ -1,4 +1,4 @@
-"""The rows of the ablation: which runs they are, as changes to a recipe that `itkm run` takes too."""
+"""The rows of the ablation and the runs behind them, as overrides of a recipe that `itkm run` accepts too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from itkm_core.errors import ConfigError
 from pipelines.artifacts.run_folder import digest_of
 from pipelines.config import RunConfig, load_config
 
-# In the order in which the table adds them: switch of `components`, and its name in the table.
+# In the order in which the table adds them: the switch in `components`, and its name in the table.
 COMPONENTS = {
     "scenario_embedding": "scenario embedding",
     "text_guidance": "text guidance",
@@ -21,7 +21,7 @@ COMPONENTS = {
     "ihm": "IHM",
     "dru": "DRU",
 }
-# Only this one acts in Stage I already.
+# The only one that acts in Stage I.
 _FIRST_STAGE = "scenario_embedding"
 
 BASELINE, FULL, SINGLE = "baseline", "full", "single-scenario"
@@ -30,7 +30,7 @@ WITHOUT = "without-"
 
 @dataclass(frozen=True)
 class Variant:
-    """One configuration of the table. `name` is its folder below `runs`, `overrides` come after the user's."""
+    """One configuration of the table. `name` is its folder below `runs`; `overrides` follow the user's."""
 
     name: str
     overrides: tuple[str, ...]
@@ -41,7 +41,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. `variants`: by scenario, the name of the variant whose run scores it."""
+    """One line of the table. `variants`: for each scenario, the name of the variant whose run gives its scores."""
 
     name: str
     title: str
@@ -50,9 +50,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """All rows and, by name, all variants they need: two rows of one configuration share a variant.
+    """All rows and, by name, the variants they need: rows with the same configuration share a variant.
 
-    reference: name of the row of Stage I alone, of the full method's length, that gains are measured from.
+    reference: the name of the row that gains are measured from: Stage I alone, as long as the full method.
     """
 
     rows: tuple[Row, ...]
@@ -63,27 +63,27 @@ class Plan:
         return next(row for row in self.rows if row.name == name)
 
     def chosen(self, names: Sequence[str]) -> tuple[Row, ...]:
-        """The rows of these names in the table's order, all where none is named. ConfigError for another."""
+        """The rows with these names, in the table's order, or all if there are none. ConfigError for other names."""
         known = [row.name for row in self.rows]
         unknown = sorted(set(names) - set(known))
         if unknown:
             raise ConfigError(
-                f"--rows names {', '.join(unknown)}; with this recipe and corpus the rows are "
+                f"--rows names {', '.join(unknown)}; the rows for this recipe and corpus are "
                 f"{', '.join(known)}"
             )
         return tuple(row for row in self.rows if not names or row.name in names)
 
 
 def plan_rows(recipe: str, overrides: Sequence[str], scenarios: Sequence[str]) -> Plan:
-    """The ablation of a recipe with the user's overrides on a corpus of these scenarios.
+    """The ablation of a recipe, with the user's overrides, on a corpus with these scenarios.
 
-    Cumulative rows, then the full method without each of its components, then single-scenario training.
-    The full method is the recipe as it is: a component that is off there has no row. All rows have the same
-    number of rounds, `homogeneous_rounds + heterogeneous_rounds`, and rows of Stage I alone as many
-    optimizer steps as the others, rounded up to whole steps a round. [ours]
+    Cumulative rows, then the full method without each of its components, then training on single scenarios.
+    The full method is the recipe as it is: a component that it switches off has no row. All rows have the
+    same number of rounds, `homogeneous_rounds + heterogeneous_rounds`, and rows of Stage I alone have as many
+    optimizer steps as the others, rounded up to whole steps per round. [ours]
 
     Raises:
-        ConfigError: an invalid recipe or override, or one in which Stage III has nothing to add.
+        ConfigError: an invalid recipe or override, or one in which Stage III adds nothing.
     """
     full = load_config(recipe, list(overrides))
     acting = acting_components(full, scenarios)
@@ -121,7 +121,7 @@ def plan_rows(recipe: str, overrides: Sequence[str], scenarios: Sequence[str]) -
 
 
 def acting_components(config: RunConfig, scenarios: Sequence[str]) -> list[str]:
-    """Components that change anything in this configuration: switched on, of weight, with something to act on."""
+    """The components that have an effect in this configuration: switched on, weighted, with something to act on."""
     parts = config.components
     acts = {
         "scenario_embedding": parts.scenario_embedding and config.model.scenario_scale > 0,
@@ -137,7 +137,7 @@ def acting_components(config: RunConfig, scenarios: Sequence[str]) -> list[str]:
 
 
 class _Book:
-    """Variants by the configuration they come to: each is in it once, under its first name."""
+    """Variants by their configuration: each configuration is kept once, under its first name."""
 
     def __init__(self, recipe: str, user: tuple[str, ...]) -> None:
         self.recipe, self.user = recipe, user
@@ -155,7 +155,7 @@ class _Book:
 
 
 def _homogeneous(full: RunConfig, on: Sequence[str]) -> tuple[str, ...]:
-    """Stage I for all rounds. Where steps of Stage III differ, a round has the steps of the mean one."""
+    """Stage I in all rounds. If rounds of Stage III have other numbers of steps, each round has the mean number."""
     rounds = full.homogeneous_rounds + full.heterogeneous_rounds
     own = full.homogeneous.steps_per_round
     later = full.training(heterogeneous=True).steps_per_round
@@ -167,7 +167,7 @@ def _homogeneous(full: RunConfig, on: Sequence[str]) -> tuple[str, ...]:
 
 
 def _heterogeneous(full: RunConfig, off: Sequence[str]) -> tuple[str, ...]:
-    """The full method without some components, evaluated in every round: rows share Stage I only if all are."""
+    """The full method without some components. Evaluated in every round, or rows could not share Stage I."""
     return (*_off(off, full), "evaluate_every_round=true")
 
 

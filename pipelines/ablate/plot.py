@@ -1,4 +1,4 @@
-"""The ablation's picture: mean mAP of every row with its deviation, a point a seed. Needs the extra `report`."""
+"""The ablation as a plot: mean mAP and deviation of every row, and a point for each seed. Needs the extra `report`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FORMATS = ("png", "svg")
 
 
 def require_plot() -> None:
-    """Raises ConfigError, which names the extra, where matplotlib is not installed."""
+    """Raises ConfigError, naming the extra, if matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigError(
             "the plot needs matplotlib, which is not installed: pip install 'itkm[report]', "
@@ -21,7 +21,7 @@ def require_plot() -> None:
 
 
 def plot(result: Result) -> dict[str, bytes]:
-    """The picture in each of FORMATS, the same bytes for the same result.
+    """The plot in each of FORMATS; the same result gives the same bytes.
 
     Raises:
         ConfigError: matplotlib is not installed.
@@ -31,7 +31,7 @@ def plot(result: Result) -> dict[str, bytes]:
     from matplotlib.figure import Figure
 
     rows = [row for row in result["rows"] if row["scores"]["mean_ap"]["average"]["values"]]
-    # A figure of its own and no pyplot: no window system, no state that other threads share.
+    # A separate figure, without pyplot: no window system, and no state shared with other threads.
     figure = Figure(figsize=(8, 0.8 + 0.34 * (len(rows) + 1)), layout="constrained")
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
@@ -55,13 +55,13 @@ def plot(result: Result) -> dict[str, bytes]:
         axes.annotate(
             "zero-shot", above, (0, 2), axes.get_xaxis_transform(), "offset points", ha="center"
         )
-    axes.set_xlabel("mAP across groups, mean over scenarios, %; points: seeds")
+    axes.set_xlabel("mAP across groups, mean over scenarios, %; points are seeds")
     axes.spines[["top", "right"]].set_visible(False)
     made = {}
     with matplotlib.rc_context({"svg.hashsalt": "itkm"}):
         for name in FORMATS:
             buffer = io.BytesIO()
-            # Neither date nor version in the file: the same numbers give the same bytes.
+            # No date and no version in the file, so that the same numbers give the same bytes.
             blank = {"Date": None} if name == "svg" else {"Software": None}
             figure.savefig(buffer, format=name, dpi=150, metadata=blank)
             made[name] = buffer.getvalue()

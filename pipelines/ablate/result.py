@@ -1,4 +1,4 @@
-"""Scores of the ablation's runs -> mean and deviation over seeds, gains, and what each removal changes."""
+"""From the scores of the runs to means and deviations over seeds, gains, and the effect of each removal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipelines.ablate.plan import BASELINE, FULL, WITHOUT, Plan, Row
 from pipelines.ablate.scores import METRICS, Scores
 
 Key = tuple[str, int]
-"""A run: name of its variant, and seed."""
+"""A run: the name of its variant, and its seed."""
 
 Result = dict[str, Any]
 
@@ -27,10 +27,10 @@ def summarise(
 ) -> Result:
     """The whole table, ready for JSON.
 
-    A row is there if it is asked for or has a score. Every number is `{mean, deviation, values}`: values by
-    seed, of the seeds whose runs are complete; the sample deviation (divisor n - 1), None for one seed. A mean
-    over scenarios is taken within a seed, and only where every scenario has its value. Gains and changes are
-    differences within a seed: what a seed does to both runs cancels.
+    It has the rows that are asked for or have a score. Every number is `{mean, deviation, values}`: the values of
+    the seeds whose runs are complete, by seed, and their sample deviation (divisor n - 1), None for a single seed. A
+    mean over scenarios is taken within a seed, and only if every scenario has a value. Gains and changes are
+    differences within a seed, so that the seed's effect on both runs cancels.
     """
     table = _Table(plan, tuple(seeds), tuple(scenarios), scores)
     names = {row.name for row in asked}
@@ -81,7 +81,7 @@ class _Table:
         return self._over(lambda seed, scenario: self.value(row, metric, seed, scenario))
 
     def difference(self, row: Row, base: Row) -> Result:
-        """mAP of `row` above `base`, and the lowest difference of any scenario and seed."""
+        """By how much the mAP of `row` is above that of `base`, and the lowest difference of any scenario and seed."""
 
         def above(seed: int, scenario: str) -> float | None:
             own = self.value(row, "mean_ap", seed, scenario)
@@ -93,7 +93,7 @@ class _Table:
         return {**found, "lowest": min(each, default=None)}
 
     def zero_shot(self) -> Result:
-        """mAP before any training: of the baseline, whose encoder is CLIP itself, or of a row that is there."""
+        """mAP before any training: of the baseline, whose encoder is CLIP itself, or else of the first row there is."""
         ordered = sorted(self.plan.rows, key=lambda row: row.name != BASELINE)
         row = next((row for row in ordered if self.has_scores(row)), ordered[0])
         return {"row": row.name, **self.numbers(row, "zero_shot")}
@@ -143,7 +143,7 @@ def _runs(
 
 
 def _removal(row: Row, change: Result) -> Result:
-    """What is left of the full method's mAP without one component, and what to make of it on average."""
+    """How the mAP of the full method changes without one component, and the verdict on the average change."""
     mean, deviation = change["average"]["mean"], change["average"]["deviation"]
     verdict = None
     if mean is not None and deviation is not None:

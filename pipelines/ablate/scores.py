@@ -1,4 +1,4 @@
-"""What one run of the ablation comes to, read from its manifests."""
+"""The scores of one run of the ablation, read from its manifests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipelines.run.dag import Round, Stage
 from pipelines.run.tables import evaluation_of
 
 Scores = dict[str, dict[str, float | None]]
-"""By scenario: a fraction for each of METRICS, None where the run has none."""
+"""By scenario: a fraction for each of METRICS, or None if the run has none."""
 
 METRICS = {
     "mean_ap": "mAP",
@@ -22,12 +22,12 @@ METRICS = {
 
 
 def read_scores(run: RunFolder, rounds: Sequence[Round], scenarios: Sequence[str]) -> Scores:
-    """Scores of a finished run of these rounds. [ours]: what they are the means of.
+    """The scores of a finished run with these rounds. [ours]: what the means are taken over.
 
-    `mean_ap` and `rank_1`: of the finished encoder, mean over a scenario's directions of retrieval, which are
-    g=1 -> g=0 and g=0 -> g=1 where both groups have queries and gallery images. `zero_shot`: mean_ap before
-    the first step. `match_accuracy`, `reliable_accuracy`: share of the cluster pairs, of the reliable ones,
-    that are one person in the last round of Stage III.
+    `mean_ap` and `rank_1`: of the finished encoder, the mean over a scenario's directions of retrieval, g=1 -> g=0
+    and g=0 -> g=1 if both groups have query and gallery images. `zero_shot`: mean_ap before the first step.
+    `match_accuracy`, `reliable_accuracy`: the share of all cluster pairs, or of the reliable ones, that are one
+    person in the last round of Stage III.
     """
     before, after = evaluation_of(run, rounds[0]), evaluation_of(run, rounds[-1])
     matched = [each for each in rounds if each.stage is Stage.HETEROGENEOUS]

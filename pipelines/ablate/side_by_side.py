@@ -1,4 +1,4 @@
-"""Runs of the ablation side by side: a driver thread each, a line when one starts and when it ends."""
+"""Runs of the ablation side by side: each has a driver thread, and prints a line when it starts and when it ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOG_WIDTH = 160
 
 @dataclass(frozen=True)
 class Job:
-    """One run to do: `number` of `total` in the table, variant and seed, and where it keeps its log."""
+    """One run to do: its `number` of `total` in the table, its variant and seed, and the file of its log."""
 
     number: int
     total: int
@@ -43,10 +43,10 @@ def side_by_side(
     console: Console,
     on_end: Callable[[Job], str] = lambda job: "",
 ) -> dict[tuple[str, int], str]:
-    """Do `work(job, log)` for all jobs in their order, `at_once` at a time. Returns the errors of those that failed.
+    """Do `work(job, log)` for all jobs in order, `at_once` at a time. Returns the errors of those that failed.
 
-    One that fails ends no other. `on_end(job)`, in the caller's thread, gives the words of a job's last line.
-    The threads only wait for Ray, so Ctrl-C reaches the caller, and no job starts after it.
+    A failed job does not stop the others. `on_end(job)`, called in the caller's thread, returns the text of a job's
+    last line. The threads only wait for Ray, so Ctrl-C reaches the caller, and no job starts after it.
     """
     failures: dict[tuple[str, int], str] = {}
     started: dict[Job, float] = {}
@@ -83,7 +83,7 @@ def side_by_side(
                 else:
                     raise error
     finally:
-        # A thread that waits for Ray cannot be stopped; the end of the process ends its wait.
+        # A thread that waits for Ray cannot be stopped; it ends with the process.
         pool.shutdown(wait=False, cancel_futures=True)
     order = [(job.name, job.seed) for job in jobs]
     return {key: failures[key] for key in order if key in failures}
@@ -91,7 +91,7 @@ def side_by_side(
 
 @contextmanager
 def log_console(place: Place) -> Iterator[Console]:
-    """A console that writes to the end of this file: live where it is local, at the end elsewhere."""
+    """A console that appends to this file: at once if it is local, otherwise when the console is closed."""
     if place.is_local:
         _, path = place.resolve()
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -107,7 +107,7 @@ def log_console(place: Place) -> Iterator[Console]:
 
 
 def _words(error: Exception) -> str:
-    """A user's error in its own words; of a fault also what it is."""
+    """The message of an error; for a fault of ours also its type."""
     words = str(error) if isinstance(error, ItkmError) else f"{type(error).__name__}: {error}"
     return without_secrets(words)
 

@@ -1,4 +1,4 @@
-"""The ablation's result as tables of words: the same cells for Markdown and for the terminal."""
+"""The tables that `itkm ablate` writes and prints: the same cells as Markdown and for the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipelines.ablate.result import Result
 from pipelines.run.tables import percent
 
 Cells = tuple[list[str], list[list[str]]]
-"""Head and lines."""
+"""The header and the lines."""
 
 
 def main_cells(result: Result) -> Cells:
@@ -39,7 +39,7 @@ def main_cells(result: Result) -> Cells:
 
 
 def scenario_cells(result: Result, metric: str) -> Cells:
-    """One score in each scenario; `gain` is a score too."""
+    """One score (or `gain`) in each scenario."""
     lines = []
     if metric == "mean_ap":
         zero = result["zero_shot"]["scenarios"]
@@ -82,10 +82,10 @@ def as_markdown(result: Result) -> str:
     parts = [
         f"# Ablation of {result['recipe']}",
         f"    {result['command']}",
-        f"Percent, mean ± sample deviation over the seeds {seeds}. mAP and rank-1: of retrieval across the two "
+        f"Percent, mean ± sample deviation over the seeds {seeds}. mAP and rank-1: retrieval across the two "
         "groups of a scenario, mean of both directions. Gain: mAP above the row "
-        f"*{reference}*, which trains as many rounds and steps, seed by seed; lowest gain: of any scenario and "
-        "seed. Matches right: share of the matched clusters of the last round that are one person.",
+        f"*{reference}*, which trains for as many rounds and steps, seed by seed; lowest gain: of any scenario and "
+        "seed. Matches right: share of the last round's matched clusters that are one person.",
         "## Average over scenarios",
         _markdown(main_cells(result)),
     ]
@@ -100,8 +100,8 @@ def as_markdown(result: Result) -> str:
     if result["removals"]:
         parts += [
             "## What a removal changes",
-            "mAP of the full method without a component, less mAP of the full method, seed by seed. A removal "
-            "helps where it gains more than the deviation of that difference.",
+            "mAP of the full method without a component minus mAP of the full method, seed by seed. A removal "
+            "helps if it gains more than the deviation of that difference.",
             _markdown(removal_cells(result)),
         ]
     failed = list(dict.fromkeys(_failed(result)))
@@ -110,7 +110,7 @@ def as_markdown(result: Result) -> str:
 
 
 def as_rich(result: Result, title: str) -> Table:
-    """The averages for a terminal of 80 columns: what does not fit is in the Markdown."""
+    """The averages, for a terminal of 80 columns; the Markdown has the rest."""
     head, lines = main_cells(result)
     kept = [head.index(name) for name in ("", "mAP", "gain", "rank-1", "matches right", "runs")]
     table = Table(title=title, title_justify="left")
@@ -123,7 +123,7 @@ def as_rich(result: Result, title: str) -> Table:
 
 
 def number(found: Result, *, sign: bool = False) -> str:
-    """`34.5 ± 1.2`, without a deviation where there is one seed; `-` for nothing."""
+    """`34.5 ± 1.2`, without the deviation if there is one seed; `-` for nothing."""
     if found["deviation"] is None:
         return percent(found["mean"], sign=sign)
     return f"{percent(found['mean'], sign=sign)} ± {percent(found['deviation'])}"

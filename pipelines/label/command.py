@@ -1,4 +1,4 @@
-"""`itkm label`: which input, which configuration, labels or a sweep."""
+"""`itkm label`: which input, which configuration, and whether to label or to sweep."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class LabelRequest:
 
 
 def label(request: LabelRequest, console: Console) -> None:
-    """Do what the command was asked for. What can be checked is checked before anything is computed."""
+    """Run the command. Whatever can be checked is checked before anything is computed."""
     if (request.features is None) == (request.corpus is None):
-        raise ConfigError("expected one of --features and --corpus: what is to be labelled")
+        raise ConfigError("expected one of --features and --corpus: what to label")
     if request.against is not None:
         _check_against(request)
     values = None if request.sweep is None else sweep_values(request.sweep)
@@ -51,9 +51,9 @@ def label(request: LabelRequest, console: Console) -> None:
 
 
 def _check_against(request: LabelRequest) -> None:
-    """ConfigError for what would label new images otherwise than the known ones were."""
+    """Raises ConfigError for options that would label new images differently from the known ones."""
     if request.sweep is not None:
-        raise ConfigError("--sweep looks for an eps, and --against labels with that of its folder")
+        raise ConfigError("--sweep looks for an eps, but --against uses that of its folder")
     own = "--against labels as its folder was labelled"
     if request.recipe is not None and request.features is not None:
         raise ConfigError(f"{own}: leave out --recipe")
@@ -69,11 +69,11 @@ def _from_features(
     from pipelines.label.input import read_input
 
     if request.checkpoint is not None:
-        raise ConfigError("--checkpoint goes with --corpus: features need no encoder any more")
+        raise ConfigError("--checkpoint goes with --corpus: features need no encoder")
     for override in request.overrides:
         if not override.startswith("labels."):
             raise ConfigError(
-                f"override {override!r}: with --features only labels.* says anything, such as labels.k1=20"
+                f"override {override!r}: with --features only labels.* has an effect, such as labels.k1=20"
             )
     overrides = _with_candidates(request.overrides, values)
     if request.recipe is None:
@@ -111,7 +111,7 @@ def _from_corpus(
     from pipelines.steps.encoders import WEIGHTS
 
     if request.ids is not None or request.normalise:
-        raise ConfigError("--ids and --normalise go with --features: a corpus has its own")
+        raise ConfigError("--ids and --normalise go with --features: a corpus needs neither")
     overrides = _with_candidates(request.overrides, values)
     checkpoint, config = _encoder(request, overrides)
     against = _index(request)
@@ -166,8 +166,8 @@ def _encoder(request: LabelRequest, overrides: list[str]) -> tuple[Place | None,
         run, checkpoint = place.parent.parent.parent, place
     else:
         raise StorageError(
-            f"--checkpoint {request.checkpoint}: neither {WEIGHTS} nor config.yaml is there; expected a "
-            "run's folder, or its round-NNN/train/checkpoint"
+            f"--checkpoint {request.checkpoint}: it has neither {WEIGHTS} nor config.yaml; expected a run's "
+            "folder, or its round-NNN/train/checkpoint"
         )
     if request.recipe is not None or not (run / "config.yaml").exists():
         return checkpoint, load_config(request.recipe or DEFAULT_RECIPE, overrides)
@@ -180,9 +180,9 @@ def last_checkpoint(run: Place) -> Place:
     """The checkpoint of a run's last finished round.
 
     Raises:
-        StorageError: no round has ended.
+        StorageError: no round is finished.
     """
-    # Asked for by name: an object store's listing of what was just written may be late.
+    # Looked up by name: an object store may list new files late.
     last = None
     for number in count(1):
         train = run / f"round-{number:03d}" / "train"
@@ -190,15 +190,15 @@ def last_checkpoint(run: Place) -> Place:
             break
         last = train / "checkpoint"
     if last is None:
-        raise StorageError(f"{run}: no round of this run has been trained to its end")
+        raise StorageError(f"{run}: no round of this run has finished training")
     return last
 
 
 def sweep_values(text: str) -> tuple[float, ...]:
-    """The values of `eps=0.4:0.7:0.05` or `eps=0.4,0.5`, rising.
+    """The values of `eps=0.4:0.7:0.05` or `eps=0.4,0.5`, ascending.
 
     Raises:
-        ConfigError: neither of these, or values that make no sweep.
+        ConfigError: another form, or values that do not make a sweep.
     """
     key, _, spec = text.partition("=")
     ranged = ":" in spec
@@ -223,10 +223,10 @@ def _with_candidates(overrides: tuple[str, ...], values: tuple[float, ...] | Non
 
 
 def _writable(out: str) -> Place:
-    """The output folder, tried out: what cannot be written shows before the work and not after it.
+    """The output folder, after a trial: that it cannot be written should show before the work and not after it.
 
     Raises:
-        StorageError: it cannot be written, or it is a run's folder, whose labels are the run's own.
+        StorageError: it cannot be written, or it is the folder of a run, which has its own labels.
     """
     place = Place.at(out)
     if (place / "config.yaml").exists():

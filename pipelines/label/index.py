@@ -1,13 +1,13 @@
-"""What `itkm label` leaves for images that arrive later: `--against` labels them by it.
+"""The index that `itkm label` writes for images that arrive later, which `--against` labels with it.
 
-    index/index.json                 how was labelled, and each group's parameters and digest; written last
+    index/index.json                 the configuration, and each group's parameters and digest; written last
     index/<group>/rows.npy           float32 [N, D], the features as they were compared
     index/<group>/neighbours.npy     int32 [N, k1], rows of rows.npy
-    index/<group>/labels.parquet     sample_id, label, is_core, in rising order of sample_id, as the rows above
-    index/<group>/cameras.npz        where features were compared without their camera's mean: the means
+    index/<group>/labels.parquet     sample_id, label, is_core, in ascending order of sample_id, like the rows above
+    index/<group>/cameras.npz        the cameras' means, if features were compared without their camera's mean
 
-4 D + 4 k1 + about 5 bytes an image on disk. The neighbours are what is costly to find again; the encodings, four times
-their size, cost about a tenth of that and change with every arrival, so they are made anew.
+It takes 4 D + 4 k1 + about 5 bytes per image on disk. Finding the neighbours again would be costly; the encodings,
+four times their size, cost about a tenth of that and change with every arrival, so they are recomputed.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ RECORD = "index.json"
 VERSION = 1
 PARAMETERS = ("k1", "k2", "eps", "min_samples", "backend", "recall")  # of `label_arrivals`
 
-AGAIN = "label its images anew with `itkm label`"
+AGAIN = "label its images again with `itkm label`"
 
 
 @dataclass(frozen=True)
 class GroupRecord:
-    """One group of an index: where it lies below the index, how it was labelled, and what must be there."""
+    """One group of an index: its folder in the index, how it was labelled, and what must be there."""
 
     folder: str
     parameters: dict[str, Any]
@@ -48,8 +48,8 @@ class GroupRecord:
 
 @dataclass(frozen=True)
 class Index:
-    """`labels`: the configuration that groups still unknown are labelled with. `encoder`: what made the features; None
-    where they were made elsewhere. `without_camera`: whether they are compared without their camera's mean."""
+    """`labels`: the configuration for groups that are not in the index yet. `encoder`: what made the features; None if
+    they were made elsewhere. `without_camera`: whether they are compared without their camera's mean."""
 
     place: Place
     labels: LabelConfig
@@ -59,16 +59,16 @@ class Index:
 
     @property
     def digest(self) -> str:
-        """Of all that is in it."""
+        """The digest of everything in it."""
         return hashlib.sha256((self.place / RECORD).read_bytes()).hexdigest()[:24]
 
     @property
     def next_id(self) -> int:
-        """The sample id behind the largest one."""
+        """The sample id after the largest one."""
         return 1 + max(group.largest_id for group in self.groups.values())
 
     def sample_ids(self) -> np.ndarray:
-        """Of the images of all groups, int64."""
+        """The sample ids of all groups' images, int64."""
         tables = [
             _labels_of(self.place / group.folder, columns=["sample_id"])
             for group in self.groups.values()
@@ -76,7 +76,7 @@ class Index:
         return np.concatenate([table["sample_id"].to_numpy() for table in tables])
 
     def write(self) -> None:
-        """Write index.json, which makes an index of what lies there."""
+        """Write index.json, which makes what is there an index."""
         (self.place / RECORD).write_json(
             {
                 "version": VERSION,
@@ -92,8 +92,8 @@ def read_index(run: str) -> Index:
     """The index in the output folder of `itkm label`.
 
     Raises:
-        StorageError: there is no such folder, no index in it, one of another version, or one whose groups are not
-            folders of its own.
+        StorageError: no such folder, no index in it, an index of another version, or one whose groups are not
+            folders in it.
     """
     place = Place.at(run)
     record = place / FOLDER / RECORD
@@ -103,13 +103,13 @@ def read_index(run: str) -> Index:
     version = raw.get("version") if isinstance(raw, dict) else None
     if version != VERSION:
         raise StorageError(
-            f"--against {run}: its index has version {version}, this itkm reads {VERSION}; {AGAIN}"
+            f"--against {run}: its index has version {version}, but this itkm reads {VERSION}; {AGAIN}"
         )
     try:
         groups = {name: GroupRecord(**group) for name, group in raw["groups"].items()}
         for group in groups.values():
             if group.folder in ("", ".", "..") or "/" in group.folder or "\\" in group.folder:
-                raise ValueError(f"folder {group.folder!r} is none of the index")
+                raise ValueError(f"folder {group.folder!r} is not in the index")
         return Index(
             place / FOLDER,
             LabelConfig.model_validate(raw["labels"]),
@@ -160,7 +160,7 @@ def write_group(
 
 
 def read_group(index: Place, group: GroupRecord) -> tuple[Known, CameraMeans | None]:
-    """A group's images, memory-mapped where the place is a folder of this machine.
+    """A group's images, memory-mapped if the index is on this machine.
 
     Raises:
         StorageError: a file is missing, cut off, or not what was written.

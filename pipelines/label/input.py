@@ -1,4 +1,4 @@
-"""Features that were made elsewhere, checked: a NumPy file, or Parquet with sample ids."""
+"""Reads and checks features that were made elsewhere: a NumPy file, or Parquet with sample ids."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def read_input(features: str, ids: str | None, *, normalise: bool, first_id: int
 
     Raises:
         StorageError: no such file, or it cannot be read.
-        FeatureError: what is in it cannot be used: cut off, another type or shape, NaN rows, rows not of unit
-            norm (without `normalise`, which divides them), ids that do not name each row once.
+        FeatureError: unusable contents: cut off, a wrong type or shape, NaN rows, rows not of unit norm (without
+            `normalise`, which divides by the norm), or ids that do not name each row once.
     """
     path = Path(features)
     if not path.is_file():
@@ -72,24 +72,24 @@ def read_input(features: str, ids: str | None, *, normalise: bool, first_id: int
         numbers = counted if ids is None else _read_ids(Path(ids), len(rows))
         found = FeatureSet(rows, numbers)
     else:
-        raise FeatureError(f"--features {features}: not a name this reads; {FORMATS}")
+        raise FeatureError(f"--features {features}: unknown file type; {FORMATS}")
     _refuse_repeated(found.ids, ids or features)
     rows = _unit(found.features, features, normalise)
     return FeatureSet(rows, found.ids, found.scenario, found.group)
 
 
 def _read_npy(path: Path) -> np.ndarray:
-    """Memory-mapped: the kernel may drop what was read, and float32 is not copied."""
+    """Memory-mapped, so that the kernel can drop what was read, and float32 is not copied."""
     try:
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
-                raise FeatureError(f"{path} is no NumPy array; {FORMATS}")
+                raise FeatureError(f"{path} is not a NumPy file; {FORMATS}")
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error}") from error
     except (ValueError, EOFError) as error:
         raise FeatureError(
-            f"{path} is cut off, or no array of plain numbers ({error}); {FORMATS}"
+            f"{path} is cut off, or not an array of plain numbers ({error}); {FORMATS}"
         ) from error
     return np.asarray(array)
 
@@ -114,15 +114,15 @@ def _read_parquet(path: Path) -> FeatureSet:
         table = file.read(columns=wanted)
     except (pa.ArrowException, OSError) as error:
         raise FeatureError(
-            f"{path} is cut off or no Parquet file ({str(error).splitlines()[0]}); {FORMATS}"
+            f"{path} is cut off or not a Parquet file ({str(error).splitlines()[0]}); {FORMATS}"
         ) from error
     missing = {"sample_id", "feature"} - names
     if missing:
         raise FeatureError(f"{path} has no column {' and no '.join(sorted(missing))}; {FORMATS}")
     if ("scenario" in names) != ("group" in names):
         raise FeatureError(
-            f"{path} has one of the columns scenario and group; expected both (each pair is labelled "
-            "on its own) or neither"
+            f"{path} has only one of the columns scenario and group; expected both (each pair is labelled "
+            "separately) or neither"
         )
     for name in wanted:
         if table[name].null_count:
@@ -135,9 +135,7 @@ def _read_parquet(path: Path) -> FeatureSet:
     if grouped:
         known = pa.types.is_integer(table["group"].type)
         if not known or not set(pc.unique(table["group"]).to_pylist()) <= {0, 1}:
-            raise FeatureError(
-                f"{path}: group is not 0 or 1 everywhere; expected the image's group"
-            )
+            raise FeatureError(f"{path}: group is not always 0 or 1; expected each image's group")
     return FeatureSet(
         _matrix(table["feature"].combine_chunks(), path),
         table["sample_id"].to_numpy().astype(np.int64),
@@ -147,7 +145,7 @@ def _read_parquet(path: Path) -> FeatureSet:
 
 
 def _matrix(lists: Any, path: Path) -> np.ndarray:
-    """[N, D] of a column of lists of floats, all of one length."""
+    """[N, D] from a column with lists of floats of equal length."""
     if isinstance(
         lists, pa.ChunkedArray
     ):  # what combine_chunks gives varies with pyarrow's version
@@ -162,7 +160,7 @@ def _matrix(lists: Any, path: Path) -> np.ndarray:
     lengths = pc.unique(pc.list_value_length(lists)).to_pylist()
     if len(lengths) > 1:
         raise FeatureError(
-            f"{path}: features have from {min(lengths)} to {max(lengths)} numbers; expected as many in "
+            f"{path}: features have from {min(lengths)} to {max(lengths)} numbers; expected the same number in "
             "every row"
         )
     flat = lists.flatten().to_numpy(zero_copy_only=False)
@@ -179,9 +177,9 @@ def _refuse_repeated(ids: np.ndarray, source: str) -> None:
 
 
 def _unit(rows: np.ndarray, source: str, normalise: bool) -> np.ndarray:
-    """`rows` if they are finite and of unit norm; with `normalise` float32 rows divided by their norms."""
+    """`rows` if they are finite and of unit norm; with `normalise`, float32 rows divided by their norms."""
     if len(rows) and rows.shape[1] == 0:
-        raise FeatureError(f"{source} has {len(rows)} rows without a number; {FORMATS}")
+        raise FeatureError(f"{source} has {len(rows)} rows without numbers; {FORMATS}")
     norms = np.empty(len(rows))
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = rows[start : start + _ROWS_AT_ONCE].astype(np.float64)

@@ -130,10 +130,10 @@ def test_a_state_of_tensors_and_plain_values_is_read() -> None:
 
 def test_features_of_objects(attack: Attack, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([[attack]], object), allow_pickle=True)
-    with pytest.raises(FeatureError, match="no array of plain numbers"):
+    with pytest.raises(FeatureError, match="not an array of plain numbers"):
         read_input(str(tmp_path / "a.npy"), None, normalise=False)
     (tmp_path / "b.npy").write_bytes(pickle.dumps(attack))
-    with pytest.raises(FeatureError, match="no NumPy array"):
+    with pytest.raises(FeatureError, match="not a NumPy file"):
         read_input(str(tmp_path / "b.npy"), None, normalise=False)
 
 
@@ -189,7 +189,7 @@ def test_an_index_that_names_folders_of_others(labelled: Path, folder: str) -> N
     for group in record["groups"].values():
         group["folder"] = folder
     path.write_text(json.dumps(record))
-    with pytest.raises(StorageError, match="is none of the index"):
+    with pytest.raises(StorageError, match="is not in the index"):
         read_index(str(labelled))
 
 

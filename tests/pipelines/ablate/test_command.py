@@ -67,8 +67,8 @@ def test_two_rows_become_a_table_and_are_not_run_again(corpus: str, tmp_path: Pa
     logs = {name: (out / f"runs/{name}/seed-3.log").read_text() for name in ("ihm", "full")}
     assert "matched" in logs["full"]
     # What comes before the first match is the same in both rows, and computed once.
-    assert logs["ihm"].startswith("0 steps taken over from other rows")
-    assert logs["full"].startswith("14 steps taken over from other rows")
+    assert logs["ihm"].startswith("0 steps copied from other rows")
+    assert logs["full"].startswith("14 steps copied from other rows")
     assert logs["full"].count("reused") == 14
 
     # The same again has nothing to run, and needs no Ray; another row's table has what there is.

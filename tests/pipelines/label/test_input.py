@@ -100,7 +100,7 @@ def with_rows(**rows: float) -> np.ndarray:
         (np.ones((4, 4), int), "dtype int64; expected .npy with floats"),
         (np.ones(4), r"shape \(4,\)"),
         (np.ones((2, 2, 2)), r"shape \(2, 2, 2\)"),
-        (np.ones((2, 0)), "2 rows without a number"),
+        (np.ones((2, 0)), "2 rows without numbers"),
     ],
 )
 def test_arrays_that_are_no_features(tmp_path: Path, array: np.ndarray, said: str) -> None:
@@ -126,17 +126,17 @@ def test_no_row_is_read_as_none(tmp_path: Path) -> None:
 def test_a_file_that_is_cut_off(tmp_path: Path, keep: int) -> None:
     path = Path(saved(tmp_path, ROWS))
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(FeatureError, match=r"cut off|no NumPy array"):
+    with pytest.raises(FeatureError, match=r"cut off|not a NumPy file"):
         read_input(str(path), None, normalise=False)
     path = Path(parquet(tmp_path, sample_id=[1], feature=[[1.0]]))
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(FeatureError, match="cut off or no Parquet"):
+    with pytest.raises(FeatureError, match="cut off or not a Parquet"):
         read_input(str(path), None, normalise=False)
 
 
 def test_objects_are_never_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "o.npy", np.array([{}], object), allow_pickle=True)
-    with pytest.raises(FeatureError, match="no array of plain numbers"):
+    with pytest.raises(FeatureError, match="not an array of plain numbers"):
         read_input(str(tmp_path / "o.npy"), None, normalise=False)
 
 
@@ -177,8 +177,11 @@ def test_ids_that_do_not_name_the_rows(tmp_path: Path, ids: np.ndarray, said: st
         (dict(sample_id=[1], feature=[[1]]), "expected lists of floats"),
         (dict(sample_id=[1], feature=[1.0]), "expected lists of floats"),
         (dict(sample_id=[1, 2], feature=[[1.0], [None]]), "1 of 2 rows hold NaN.*row 1"),
-        (dict(sample_id=[1], feature=[[1.0]], scenario=["uvi"]), "one of the columns"),
-        (dict(sample_id=[1], feature=[[1.0]], scenario=["a"], group=[2]), "group is not 0 or 1"),
+        (dict(sample_id=[1], feature=[[1.0]], scenario=["uvi"]), "only one of the columns"),
+        (
+            dict(sample_id=[1], feature=[[1.0]], scenario=["a"], group=[2]),
+            "group is not always 0 or 1",
+        ),
     ],
 )
 def test_parquet_that_is_no_features(tmp_path: Path, columns: dict[str, object], said: str) -> None:
