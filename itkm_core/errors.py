@@ -16,19 +16,19 @@ class CorpusError(ItkmError):
 
 
 class FeatureError(ItkmError):
-    """Features that are missing, repeated, not finite or not of unit norm."""
+    """Features that are missing, repeated, not finite or not unit vectors."""
 
 
 class LabelError(ItkmError):
-    """Pseudo-labels that cannot be made or cannot be learnt from."""
+    """Pseudo-labels that cannot be made or learned from."""
 
 
 class ModelError(ItkmError):
-    """A model or weights that cannot be found or do not fit."""
+    """A model or weights that cannot be found or that do not match."""
 
 
 class TrainingError(ItkmError):
-    """Training that cannot go on."""
+    """Training that cannot continue."""
 
 
 class DivergedError(TrainingError):
@@ -36,4 +36,4 @@ class DivergedError(TrainingError):
 
 
 class StorageError(ItkmError):
-    """A place that cannot be read or written, or that holds something else."""
+    """A place that cannot be read or written, or that holds something unexpected."""

@@ -1,4 +1,4 @@
-"""Picture files below a root: which there are, and that none of them leads out of it."""
+"""The picture files below a root, none of which may lead out of it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 def picture_files(root: str) -> list[str]:
     """Sorted paths below `root` (with forward slashes) of the files named like a picture.
 
-    Names that begin with a dot are passed over. Links to folders are followed as long as they stay
-    inside the root.
+    Names that start with a dot are skipped. Links to folders are followed if they stay inside the root.
 
     Raises:
-        CorpusError: `root` is no folder, holds no picture, or a link in it leads out of it.
+        CorpusError: `root` is not a folder, holds no pictures, or has a link that leads out of it.
     """
     check_folder(root)
     found = _local_files(root) if is_local(root) else _remote_files(root)
@@ -35,22 +34,22 @@ def picture_files(root: str) -> list[str]:
 
 
 def check_folder(root: str) -> None:
-    """Raises CorpusError unless `root` is a folder that is there."""
+    """Raises CorpusError unless `root` is an existing folder."""
     filesystem, inner = resolve(root)
     kind = filesystem.get_file_info(inner).type
     if kind != fs.FileType.Directory:
-        what = "is not there" if kind == fs.FileType.NotFound else "is not a folder"
+        what = "does not exist" if kind == fs.FileType.NotFound else "is not a folder"
         raise CorpusError(f"{root} {what}; expected the folder that holds the pictures")
 
 
 def normal_paths(paths: Iterable[str], source: str) -> list[str]:
     """`paths` without needless dots and slashes.
 
-    A backslash is refused: on one system it is a part of a name, on another it leads through folders.
+    A backslash is refused: part of a name on one system, a separator on another.
 
     Raises:
-        CorpusError: one is empty, absolute, leads out of the root or has a backslash or NUL in it, or two name the
-            same file.
+        CorpusError: a path is empty, absolute, leads out of the root or contains a backslash or NUL, or two
+            paths name the same file.
     """
     normal: list[str] = []
     for path in paths:
@@ -70,13 +69,13 @@ def normal_paths(paths: Iterable[str], source: str) -> list[str]:
         twice = next(path for path in normal if path in seen or seen.add(path))  # type: ignore[func-returns-value]
         raise CorpusError(
             f"{source}: {twice!r} is listed twice ({len(normal) - len(set(normal))} such rows); "
-            "a picture has one row"
+            "expected one row per picture"
         )
     return normal
 
 
 def check_inside(root: str, paths: Sequence[str]) -> None:
-    """Raises CorpusError when a link on the way to one of `paths` leads out of a local `root`."""
+    """Raises CorpusError if a link in one of `paths` leads out of a local `root`."""
     if not is_local(root):
         return
     inner = resolve(root)[1]
@@ -90,11 +89,11 @@ def check_inside(root: str, paths: Sequence[str]) -> None:
 
 
 def file_stamps(root: str, paths: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """(size in bytes, time of change in ns) of each path, int64 [N]; size -1 where no plain file is."""
+    """(size in bytes, time of change in ns) of each path, int64 [N]; size -1 where there is no regular file."""
     filesystem, inner = resolve(root)
     sizes = np.full(len(paths), -1, dtype=np.int64)
     times = np.zeros(len(paths), dtype=np.int64)
-    # One listing of an object store is far quicker than one request per object.
+    # Listing an object store once is far faster than one request per object.
     known = None if is_local(root) else _remote_files(root)
     for row, path in enumerate(paths):
         full = posixpath.join(inner, path)
@@ -108,7 +107,7 @@ def _local_files(root: str) -> list[str]:
     inner = resolve(root)[1]
     real_root = os.path.realpath(inner)
     found: list[str] = []
-    # A folder comes with the real folders it was reached through, so that a loop of links ends.
+    # Each folder is kept with the real folders above it, so that a loop of links ends.
     waiting: list[tuple[str, tuple[str, ...]]] = [("", (real_root,))]
     while waiting:
         below, above = waiting.pop()

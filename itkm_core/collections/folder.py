@@ -1,4 +1,4 @@
-"""A user's own pictures: a tree of folders and the pattern of its paths, or a manifest."""
+"""A user's own pictures: a tree of folders with a pattern for its paths, or a manifest."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def list_images(
     """The pictures below `root` as a listing (LISTING_SCHEMA, sorted by uri).
 
     pattern: how a path is read (see `compile_pattern`); `{scenario}/{group}/{camera}/{name}` by
-    default, without the scenario where `scenario` is given. What it does not say: scenario "default",
+    default, without the scenario where `scenario` is given. Fields it lacks: scenario "default",
     group 0, camera -1, split train. manifest: a CSV or Parquet file used instead of the pattern.
-    scenario: the one of all pictures. group_names: words for the groups, such as {"infrared": 1}.
+    scenario: of all pictures. group_names: words for the groups, such as {"infrared": 1}.
     group_column: the manifest's column that holds the group.
 
     Raises:
         ConfigError: the pattern cannot be read.
-        CorpusError: no pictures, paths of another shape than the pattern, or a bad value in them.
+        CorpusError: no pictures, paths that do not match the pattern, or a bad value in them.
     """
     if manifest is not None:
         check_folder(root)
@@ -45,7 +45,7 @@ def list_images(
     source = manifest or root
     if scenario is not None and "scenario" in fields:
         raise CorpusError(
-            f"{source} already says each picture's scenario; leave out scenario: {scenario}, or take "
+            f"{source} already gives each picture's scenario; leave out scenario: {scenario}, or take "
             "{scenario} out of the pattern (or the column out of the manifest)"
         )
     return make_listing(uris, fields, source=source, scenario=scenario, group_names=group_names)
@@ -60,7 +60,7 @@ def _read_paths(
     strangers = [uri for uri, match in zip(uris, matches, strict=True) if match is None]
     if strangers:
         raise CorpusError(
-            f"{len(strangers)} of {len(uris)} pictures in {root} do not fit the pattern {text!r}, the "
+            f"{len(strangers)} of {len(uris)} pictures in {root} do not match the pattern {text!r}, the "
             f"first is {strangers[0]!r}; {_advice(strangers, text)}"
         )
     rows = [match for match in matches if match is not None]
@@ -70,6 +70,6 @@ def _read_paths(
 def _advice(strangers: list[str], text: str) -> str:
     suggestion = suggest_pattern(strangers)
     if suggestion == text or len({uri.count("/") for uri in strangers}) > 1:
-        return "their depths differ: move them into one shape, or ingest them as several sources"
+        return "their depths differ: use one layout for all, or ingest them as several sources"
     meaning = "" if "/" in suggestion else " (all in scenario 'default', group 0, camera unknown)"
     return f"try --pattern '{suggestion}'{meaning}"

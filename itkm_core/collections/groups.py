@@ -1,8 +1,8 @@
-"""Which of a scenario's two homogeneous groups a picture belongs to, decided without any label.
+"""Which of a scenario's two homogeneous groups a picture belongs to, decided without labels.
 
-`column`: the collection says so (a level of its folders or a column of its manifest).
-`camera`: the cameras of group 1 are named (SYSU-MM01: 3 and 6 are infrared).
-`resolution`: pictures lower than a height are group 1; known when the pictures are read.
+`column`: the collection gives it (a level of its folders or a column of its manifest).
+`camera`: the cameras of group 1 are listed (SYSU-MM01: 3 and 6 are infrared).
+`resolution`: pictures below a height are group 1; decided when the pictures are read.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ def group_by_camera(listing: pa.Table, cameras: Collection[int], source: str) ->
     if (seen == UNKNOWN).any():
         uri = listing["uri"][int(np.argmax(seen == UNKNOWN))].as_py()
         raise CorpusError(
-            f"{source}: groups go by camera, but the camera of {uri!r} is not known; read it with "
-            "{camera} in the pattern or a camera column in the manifest"
+            f"{source}: groups are decided by camera, but the camera of {uri!r} is unknown; give it as "
+            "{camera} in the pattern or as a camera column in the manifest"
         )
     absent = sorted(set(cameras) - set(seen.tolist()))
     if absent:
         raise CorpusError(
-            f"{source}: no picture of camera {absent[0]}, which is to be group 1; there are cameras "
+            f"{source}: no picture of camera {absent[0]}, which should be group 1; the cameras are "
             f"{sorted(set(seen.tolist()))}"
         )
     return _with_groups(listing, np.isin(seen, list(cameras)).astype(np.int8))
 
 
 def group_undecided(listing: pa.Table) -> pa.Table:
-    """`listing` with every group left open until the pictures' heights are known."""
+    """`listing` with every group undecided until the pictures' heights are known."""
     return _with_groups(listing, np.full(listing.num_rows, UNDECIDED, dtype=np.int8))
 
 
 def group_by_height(groups: np.ndarray, heights: np.ndarray, below: np.ndarray | int) -> np.ndarray:
-    """int8 [N]: the open ones among `groups` decided, 1 where a picture is lower than `below` pixels."""
+    """int8 [N]: `groups` with the undecided ones set, 1 where a picture is lower than `below` pixels."""
     return np.where(groups == UNDECIDED, heights < below, groups).astype(np.int8)
 
 

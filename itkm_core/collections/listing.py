@@ -1,4 +1,4 @@
-"""From what a collection says in words to the typed columns of a listing."""
+"""From a collection's texts to the typed columns of a listing."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def make_listing(
 ) -> pa.Table:
     """A listing (LISTING_SCHEMA, sorted by uri) of `uris` and what is known of each, as text.
 
-    fields: of scenario, group, camera, split, person, clothes, those that are known; None or "" is
-    unknown. Cameras, people and clothes that are not all numbers are numbered from 1 in the order of
-    their names. source: names the collection in errors. scenario: the one of all pictures, where
-    `fields` has none. group_names: further words for group 0 and 1.
+    fields: those known of scenario, group, camera, split, person and clothes; None or "" is unknown.
+    Cameras, people and clothes that are not all numbers are numbered from 1 in the order of
+    their names. source: the name of the collection in errors. scenario: of all pictures, if
+    `fields` has none. group_names: more words for groups 0 and 1.
 
     Raises:
         CorpusError: a scenario without a usable name, a group that is not 0 or 1, an unknown split.
@@ -74,12 +74,12 @@ def make_listing(
 
 
 def check_scenarios(listings: Sequence[tuple[str, pa.Table]]) -> None:
-    """Each scenario has one name, which can be that of a folder, and comes from one source.
+    """Refuse scenarios that cannot name a folder or that come from more than one source.
 
-    listings: (what the source is called in errors, its listing).
+    listings: (the name of the source in errors, its listing).
 
     Raises:
-        CorpusError: a name of another form; two sources, or two spellings that differ in case only, share a scenario.
+        CorpusError: a name of another form, or a scenario in two sources or in two spellings that differ only in case.
     """
     owner: dict[str, tuple[str, str]] = {}
     for source, listing in listings:
@@ -115,7 +115,7 @@ def check_listing(listing: pa.Table, source: str) -> None:
 
 
 class _Reader:
-    """Reads a text column by a function of one text, naming the first row that cannot be read."""
+    """Parses a text column value by value, naming the first row that cannot be parsed."""
 
     def __init__(self, uris: Sequence[str], fields: Mapping[str, Texts], source: str) -> None:
         self.uris, self.fields, self.source = uris, fields, source
@@ -138,9 +138,9 @@ class _Reader:
 
 
 def _numbers(texts: Texts, kind: type[np.integer], first: int = 0) -> np.ndarray:
-    """Ids of `texts`: themselves where all are numbers, else numbered from 1 by name; -1 unknown.
+    """Ids of `texts`: the numbers themselves if all are, else numbered from 1 by name; -1 unknown.
 
-    Numbers below `first` move all of them up (people counted from 0 are not distractors).
+    If any is below `first`, all move up (people numbered from 0 are not distractors).
     """
     names = sorted({text for text in texts if text})
     values: dict[str | None, int] = {None: UNKNOWN, "": UNKNOWN}

@@ -17,13 +17,12 @@ MANIFEST_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 def read_manifest(
     path: str, *, group_column: str | None = None
 ) -> tuple[list[str], dict[str, list[str | None]]]:
-    """The paths a manifest lists and, per field it has, their values as text (None where empty).
+    """The paths in a manifest and, for each field it has, their values as text (None if empty).
 
-    group_column: the column that holds the group, where that is not `group`.
+    group_column: the column that holds the group, if it is not `group`.
 
     Raises:
-        CorpusError: it is not there or not readable, has no key column, a key is empty, or it has no
-            rows.
+        CorpusError: it does not exist or cannot be read, or it has no key column, an empty key or no rows.
     """
     table = _read(path)
     names = {name.strip().casefold(): name for name in table.column_names}
@@ -47,7 +46,7 @@ def read_manifest(
 
 
 def split_manifest(path: str) -> tuple[str, str] | None:
-    """(root, manifest) when `path` itself is a manifest: its pictures are relative to its folder."""
+    """(root, manifest) if `path` is itself a manifest, whose paths are relative to its folder; else None."""
     if not path.lower().endswith(MANIFEST_SUFFIXES):
         return None
     folder, slash, _ = path.rpartition("/")
@@ -62,7 +61,7 @@ def _read(path: str) -> pa.Table:
         if path.lower().endswith(".parquet"):
             return pq.read_table(inner, filesystem=filesystem, partitioning=None)
         with filesystem.open_input_stream(inner) as stream:
-            # As text: a person "0002" keeps its zeros until it is known whether all are numbers.
+            # As text, so that a person "0002" keeps its zeros until all are known to be numbers.
             data = stream.read()
         header = pa_csv.open_csv(pa.BufferReader(data)).schema.names
         texts = pa_csv.ConvertOptions(
@@ -70,7 +69,7 @@ def _read(path: str) -> pa.Table:
         )
         return pa_csv.read_csv(pa.BufferReader(data), convert_options=texts)
     except FileNotFoundError as error:
-        raise CorpusError(f"manifest {path} is not there") from error
+        raise CorpusError(f"there is no manifest {path}") from error
     except (OSError, pa.ArrowException) as error:
         raise CorpusError(f"cannot read the manifest {path}: {error}") from error
 

@@ -1,7 +1,7 @@
-"""Market-1501 (Zheng et al., ICCV 2015) as its authors pack it.
+"""Market-1501 (Zheng et al., ICCV 2015) as its authors publish it.
 
 Names such as 0002_c1s1_000451_03.jpg: person 2, camera 1, sequence 1, frame 451, box 3. Person 0000 is
-a distractor (id 0) and -1 junk (id -1): both stay in the gallery and evaluation knows what they are.
+a distractor (id 0) and -1 is junk (id -1): both stay in the gallery, and evaluation handles them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def list_images(root: str, *, scenario: str | None = None) -> pa.Table:
     """The pictures of the three folders as a listing (LISTING_SCHEMA, sorted by uri), all in group 0.
 
     Raises:
-        CorpusError: a folder is not there or leads out of the root, or a picture has a name of another form.
+        CorpusError: a folder is missing or leads out of the root, or a file name has another form.
     """
     check_folder(root)
     for folder in FOLDERS:
@@ -58,7 +58,7 @@ def list_images(root: str, *, scenario: str | None = None) -> pa.Table:
 
 
 def parse_name(name: str) -> tuple[int, int]:
-    """(person, camera) of a picture's file name.
+    """(person, camera) from a file name.
 
     Raises:
         CorpusError: the name is of another form.

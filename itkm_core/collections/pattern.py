@@ -1,4 +1,4 @@
-"""How a path says what a picture is: `{scenario}/{group}/{camera}/{name}` and the like."""
+"""Patterns for paths, such as `{scenario}/{group}/{camera}/{name}`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _ANY_SUFFIX = "(?:" + "|".join(re.escape(suffix) for suffix in PICTURE_SUFFIXES)
 
 @dataclass(frozen=True)
 class PathPattern:
-    """A compiled pattern. `fields` are those it reads, in its order, `name` left out."""
+    """A compiled pattern. `fields` are those it reads, in order, without `name`."""
 
     text: str
     fields: tuple[str, ...]
     regex: re.Pattern[str]
 
     def match(self, path: str) -> tuple[str, ...] | None:
-        """The values of `fields` in `path`, or None when the path is of another shape."""
+        """The values of `fields` in `path`, or None if the path does not match."""
         found = self.regex.fullmatch(path)
         return None if found is None else tuple(found[field] for field in self.fields)
 
@@ -34,11 +34,11 @@ class PathPattern:
 def compile_pattern(text: str) -> PathPattern:
     """A pattern of literal text, `{field}`s of FIELDS and `*`; none of them crosses a slash.
 
-    A field takes as little as it can, so `{person}_{name}` ends the person at the first underscore.
-    Without a picture's suffix at its end a pattern fits every kind of picture.
+    A field matches as little as possible: in `{person}_{name}` the person ends at the first underscore.
+    A pattern that does not end in a picture suffix matches any of them.
 
     Raises:
-        ConfigError: an unknown or repeated field, or a brace without its partner.
+        ConfigError: an unknown or repeated field, or an unmatched brace.
     """
     fields: list[str] = []
     regex = ""
@@ -48,7 +48,7 @@ def compile_pattern(text: str) -> PathPattern:
         elif piece.startswith("{") and piece.endswith("}"):
             field = piece[1:-1]
             if field not in FIELDS or field in fields:
-                what = "comes twice" if field in fields else "is unknown"
+                what = "is used twice" if field in fields else "is unknown"
                 raise ConfigError(
                     f"pattern {text!r}: field {piece} {what}; fields are "
                     + ", ".join(f"{{{name}}}" for name in FIELDS)
@@ -56,7 +56,7 @@ def compile_pattern(text: str) -> PathPattern:
             fields.append(field)
             regex += f"(?P<{field}>[^/]+?)"
         elif "{" in piece or "}" in piece:
-            raise ConfigError(f"pattern {text!r}: a brace has no partner near {piece!r}")
+            raise ConfigError(f"pattern {text!r}: unmatched brace near {piece!r}")
         else:
             regex += re.escape(piece)
     if not text.lower().endswith(PICTURE_SUFFIXES):
@@ -69,7 +69,7 @@ def compile_pattern(text: str) -> PathPattern:
 
 
 def suggest_pattern(paths: Sequence[str]) -> str:
-    """A pattern of the depth that most of `paths` have, its levels guessed from their names."""
+    """A pattern of the most common depth among `paths`, its levels guessed from their names."""
     depths = Counter(path.count("/") for path in paths)
     depth = max(depths, key=lambda d: (depths[d], -d))
     parts = [path.split("/")[:-1] for path in paths if path.count("/") == depth]

@@ -10,19 +10,17 @@ from itkm_core.collections.listing import check_listing
 from itkm_core.corpus.schema import LISTING_SCHEMA
 from itkm_core.errors import CorpusError
 from itkm_core.storage.paths import exists, join, resolve
-
-MANIFEST_FILE = "manifest.parquet"
-RECORD_FILE = "synth.json"
+from itkm_core.synthetic.write import MANIFEST_FILE, RECORD_FILE
 
 
 def list_images(root: str) -> pa.Table:
     """The pictures as a listing (LISTING_SCHEMA, sorted by uri).
 
     Raises:
-        CorpusError: the folder is not one that `itkm synth` finished.
+        CorpusError: not a folder that `itkm synth` has finished.
     """
     check_folder(root)
-    # The record is written last: without it the drawing was cut short.
+    # The record is written last; without it the drawing was interrupted.
     for name in (RECORD_FILE, MANIFEST_FILE):
         if not exists(join(root, name)):
             raise CorpusError(

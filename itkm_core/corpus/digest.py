@@ -1,4 +1,4 @@
-"""Digests of pictures and tables: equal content, equal digest, on any machine."""
+"""Digests of pictures and tables: the same content gives the same digest on any machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def image_digest(data: Encoded) -> bytes:
 
 
 def table_digest(*tables: pa.Table) -> str:
-    """Hex digest of the columns' names, types and values; how they lie in memory does not matter.
+    """Hex digest of the columns' names, types and values; their layout in memory does not matter.
 
     Columns are of integers, strings or fixed-size binary, without nulls.
     """

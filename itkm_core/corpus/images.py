@@ -1,8 +1,8 @@
-"""Encoded pictures to pixels, safely: whatever the bytes are, the answer is pixels or a reason.
+"""Encoded pictures to pixels, safely: any bytes give pixels or a reason why not.
 
 Pictures are shown upright: an EXIF orientation is honoured, and heights and widths are those of the
 upright picture. Grey pictures become three equal channels; of 16-bit grey the upper byte is kept;
-transparency is dropped. Of a JPEG that carries further pictures (MPO, gain maps) the first counts.
+transparency is dropped. Of a JPEG that holds several pictures (MPO, gain maps) the first is used.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 Encoded = bytes | bytearray | memoryview
-"""Encoded picture bytes; anything with the buffer protocol does, such as pyarrow.Buffer."""
+"""Encoded picture bytes: anything with the buffer protocol, such as pyarrow.Buffer."""
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
 _MODES = _SIXTEEN_BIT_MODES | {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 
 REASONS = {
-    "missing": "the file is not there, or is not a plain file",
+    "missing": "there is no such file, or it is not a regular file",
     "empty": "zero bytes",
     "too_many_bytes": "more bytes than max_bytes",
     "too_many_pixels": "more pixels than max_pixels",
@@ -43,7 +43,7 @@ class BadImage(Exception):
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """Bounds that are checked before a picture is decoded.
+    """Limits that are checked before a picture is decoded.
 
     max_pixels: height x width at most this (Pillow's own bound of about 179 million also holds).
     max_bytes: encoded size at most this.
@@ -57,7 +57,7 @@ NO_LIMITS = ImageLimits(max_pixels=2**62, max_bytes=2**62)
 
 
 def inspect_image(data: Encoded, limits: ImageLimits) -> tuple[int, int]:
-    """(height, width) in pixels, after decoding `data` in full so that a missing end is noticed.
+    """(height, width) in pixels, after decoding `data` in full, so that a truncated picture is noticed.
 
     Raises:
         BadImage: with the reason, for anything that is not one whole still picture within `limits`.
@@ -69,7 +69,7 @@ def inspect_image(data: Encoded, limits: ImageLimits) -> tuple[int, int]:
 def decode_image(data: Encoded, size: tuple[int, int]) -> np.ndarray:
     """uint8 [h, w, 3] RGB pixels of an encoded picture, resized to `size` = (h, w).
 
-    Resizing is bicubic with antialiasing; a picture of that size already is left as it is.
+    Resizing is bicubic with antialiasing; a picture that already has that size is left as it is.
 
     Raises:
         BadImage: the bytes are not one whole still picture. Sizes were checked by ingest.
@@ -98,7 +98,7 @@ def _load(data: Encoded, limits: ImageLimits) -> Image.Image:
         width, height = image.size
         if width * height > limits.max_pixels:
             raise BadImage("too_many_pixels", f"{width} x {height} > {limits.max_pixels}")
-        # An MPO file is a JPEG with further pictures behind the one that viewers show: not a film.
+        # An MPO file is a JPEG with further pictures after the one that viewers show, and no animation.
         if image.format != "MPO" and getattr(image, "is_animated", False):
             raise BadImage("animated")
         if image.mode not in _MODES:
@@ -119,7 +119,7 @@ def _load(data: Encoded, limits: ImageLimits) -> Image.Image:
 
 
 def _is_short_webp(data: Encoded) -> bool:
-    """Whether a WebP file is shorter than it says; its decoder gives no reason."""
+    """Whether a WebP file is shorter than its header says; the decoder gives no reason."""
     head = bytes(data[:12])
     said = int.from_bytes(head[4:8], "little") + 8
     return head[:4] == b"RIFF" and head[8:] == b"WEBP" and len(data) < said

@@ -1,4 +1,4 @@
-"""A plan's images as a batch of tensors: read from the store, decoded, augmented, and one batch ahead."""
+"""A plan's images as a batch of tensors: read from the store, decoded and augmented one batch ahead."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from itkm_core.corpus.transforms import Augmentation, augment, to_tensor
 if TYPE_CHECKING:
     import torch
 
-_CHUNK = 32  # images a decoding thread takes at once: enough that handing over does not show
+_CHUNK = 32  # images a decoding thread takes at a time: enough to make the handover negligible
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class BatchLoader:
     """Loads the rows of a plan. What a row looks like depends on its sample id and key only.
 
     image_size: (height, width) in pixels. mean, std: per RGB channel. colour_free: blocks of the plan
-    (indices of their (scenario, group)) whose colour means nothing. threads: decoding threads.
+    (indices of their (scenario, group)) whose colour carries no information. threads: decoding threads.
     """
 
     store: CorpusStore

@@ -1,5 +1,5 @@
-"""What corpus.json may say. A corpus can come from elsewhere, and its names become paths: of shards below
-its root, of folders in a run, of copies in a node's cache. None of them leads anywhere else."""
+"""What corpus.json may hold. A corpus can come from anywhere, and its names become paths: of shards below
+its root, of folders in a run, of copies in a node's cache. None of them may lead outside."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DIGEST = re.compile(r"[0-9a-f]{8,128}")
 def check_record(record: dict[str, Any], root: str, splits: Sequence[str]) -> None:
     """Refuse a corpus.json without its entries, or with names that lead out of the corpus.
 
-    record: what the file holds. root: the corpus' place, for the errors. splits: those there may be.
+    record: what the file holds. root: where the corpus is, for the errors. splits: those allowed.
 
     Raises:
         CorpusError: with the entry, what was seen and what was expected.

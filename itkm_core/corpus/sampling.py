@@ -1,7 +1,7 @@
 """The batch plan: which images a step sees, a pure function of (labels, seed, round, step).
 
-The global batch is planned first and then sliced by rank, so any number of workers, and any worker
-that resumes, sees the same images in the same order (docs/definition.md, "Batches").
+The global batch is planned first and then sliced by rank, so any number of workers, also after a
+resume, see the same images in the same order (docs/definition.md, "Batches").
 
 Shapes: n images and K clusters in one (scenario, group); P clusters x Q images of each per step,
 B images over all groups.
@@ -94,7 +94,7 @@ class BatchPlan:
         sample_ids, scenarios, groups, labels: int64 [B].
         block: int64 [B], the row's (scenario, group) as an index of what was planned from.
         keys: uint64 [B], seeds of the rows' augmentation.
-        round, step: what was planned.
+        round, step: which step this is.
         num_blocks: number of (scenario, group).
     """
 
@@ -130,6 +130,11 @@ def slice_bounds(num_rows: int, world: int) -> list[int]:
     """world + 1 bounds of nearly equal contiguous parts, as `np.array_split` makes them."""
     size, larger = divmod(num_rows, world)
     return [rank * size + min(rank, larger) for rank in range(world + 1)]
+
+
+def slice_sizes(num_rows: int, world: int) -> list[int]:
+    """The number of rows in each of these parts."""
+    return np.diff(slice_bounds(num_rows, world)).tolist()
 
 
 def plan_step(
@@ -197,7 +202,7 @@ def _clusters_of_step(index: GroupIndex, num: int, seed: int, round: int, step: 
 def _cluster_order(
     seed: int, round: int, scenario: int, group: int, epoch: int, total: int
 ) -> Ints:
-    """A permutation of the clusters; remembered, because with many clusters it costs most."""
+    """A permutation of the clusters, cached: with many clusters it costs more than all else."""
     rng = _generator(seed, round, _CLUSTER_ORDER, scenario, group, epoch)
     order = rng.permutation(total).astype(np.int64)
     order.setflags(write=False)

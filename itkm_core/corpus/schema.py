@@ -2,8 +2,8 @@
 
 corpus.json            what is in it; written last, so a folder without it is not a corpus
 shards/part-*.parquet  CORPUS_SCHEMA, sample ids dense and ascending through the shards
-identities.parquet     IDENTITY_SCHEMA, only where the source knows who is who; for evaluation
-rejected.parquet       REJECTED_SCHEMA, pictures that were set aside
+identities.parquet     IDENTITY_SCHEMA, if the source knows who is who; for evaluation only
+rejected.parquet       REJECTED_SCHEMA, pictures that were rejected
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ REJECTED_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Corpus:
-    """A finished corpus. Immutable, and light enough to be sent to any worker.
+    """A finished corpus. Immutable, and small enough to send to any worker.
 
     root: folder or URI. scenarios: sorted names; a scenario's index is its place here.
     counts: (scenario, group, split) -> pictures. digest: hex, over every picture and every column.
@@ -101,8 +101,8 @@ class Corpus:
         """The corpus at `path`, a folder or any URI of pyarrow.fs.
 
         Raises:
-            CorpusError: there is none, it is of another schema version, or its corpus.json is damaged or names
-                what is not below it.
+            CorpusError: there is none, it has another schema version, or its corpus.json is damaged or names
+                files outside it.
             StorageError: the place cannot be read.
         """
         root = resolve(path)[1] if is_local(path) else os.fspath(path)
@@ -151,8 +151,7 @@ class Corpus:
         """All rows without the pictures, sorted by sample_id; `columns` limits what is read.
 
         Raises:
-            CorpusError: a column that is none of the corpus, or shards that are not what
-                corpus.json says.
+            CorpusError: no such column, or shards that do not match corpus.json.
         """
         wanted = list(INDEX_COLUMNS if columns is None else columns)
         unknown = [name for name in wanted if name not in INDEX_COLUMNS]
@@ -168,13 +167,13 @@ class Corpus:
         return table.select(wanted).combine_chunks()
 
     def identities(self) -> pa.Table | None:
-        """Who is who (IDENTITY_SCHEMA, sorted by sample_id), or None. Only evaluation may ask."""
+        """Who is who (IDENTITY_SCHEMA, sorted by sample_id), or None. For evaluation only."""
         if not self.has_identities:
             return None
         return self._read(IDENTITIES_FILE, IDENTITY_SCHEMA.names).sort_by("sample_id")
 
     def rejected(self) -> pa.Table:
-        """The pictures that ingest set aside, with the reason (REJECTED_SCHEMA)."""
+        """The pictures that ingest rejected, with the reason (REJECTED_SCHEMA)."""
         return self._read(REJECTED_FILE, REJECTED_SCHEMA.names)
 
     def _read(self, relative: str, columns: list[str]) -> pa.Table:
@@ -211,17 +210,17 @@ def cameras_of(corpus: Corpus, ids: np.ndarray) -> np.ndarray:
 
 
 def narrow(corpus: Corpus, only: Sequence[str]) -> Corpus:
-    """The corpus as if it had only these scenarios; all of them where `only` is empty.
+    """The corpus restricted to these scenarios; all of them if `only` is empty.
 
-    Sample ids, shards and digest stay those of the whole: only what is counted and numbered changes.
+    Sample ids, shards and digest stay those of the whole corpus; only counts and scenario numbers change.
 
     Raises:
-        ConfigError: a scenario that the corpus has not.
+        ConfigError: the corpus has no such scenario.
     """
     unknown = sorted(set(only) - set(corpus.scenarios))
     if unknown:
         raise ConfigError(
-            f"only names {', '.join(unknown)}, and the corpus at {corpus.root} has the scenarios "
+            f"only names {', '.join(unknown)}, but the corpus at {corpus.root} has the scenarios "
             f"{', '.join(corpus.scenarios)}"
         )
     if not only:

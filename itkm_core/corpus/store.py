@@ -1,8 +1,8 @@
 """Random access to a corpus' pictures, from memory-mapped Arrow files on this node.
 
-A Parquet shard is made to be read from one end to the other. Training wants any picture at once,
-so each shard is copied one time per node to an uncompressed Arrow IPC file and mapped into memory;
-a picture is then a slice of the map, and the node's workers share the kernel's page cache.
+A Parquet shard is made to be read from start to end, and training reads pictures in any order. So each
+shard is copied once per node to an uncompressed Arrow IPC file and mapped into memory: a picture is then
+a slice of the map, and the node's workers share the kernel's page cache.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class CorpusStore:
     """The pictures of `corpus` by sample_id.
 
     Copies live in `cache_dir`/<digest>/part-00000.arrow ($ITKM_CACHE or ~/.cache/itkm by default),
-    are made when a shard is first needed, and may be deleted whenever no process uses them. Any
-    number of processes may build and read at once: a copy gets its name when it is complete.
+    are made when a shard is first needed, and may be deleted while no process uses them. Any number of
+    processes may copy and read at the same time: a copy gets its name once it is complete.
 
-    A store is cheap to send to another process: that one maps the files again.
+    A store is cheap to send to another process, which maps the files again.
     """
 
     def __init__(self, corpus: Corpus, cache_dir: str | os.PathLike[str] | None = None) -> None:
@@ -89,7 +89,7 @@ class CorpusStore:
             return mapped
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            # Several workers of a node start at once: one copies, the others wait for its copy.
+            # The workers of a node start together: one copies, the others wait for its copy.
             with exclusive(f"{path}.lock"):
                 if (mapped := _open_copy(path, num_rows)) is not None:
                     return mapped
@@ -156,7 +156,7 @@ class _MappedShard:
 
 
 def _open_copy(path: str, num_rows: int) -> _MappedShard | None:
-    """Map a finished copy; None when there is none, or when what is there is not whole."""
+    """Map a finished copy; None if there is none, or if it is not complete."""
     try:
         table = pa.ipc.open_file(pa.memory_map(path)).read_all()
     except FileNotFoundError:

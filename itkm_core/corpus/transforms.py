@@ -30,7 +30,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 class Augmentation(BaseModel):
-    """How training crops are varied. The draws of a row never depend on which of these are on."""
+    """How training crops are augmented. What is drawn for a row does not depend on which of these are on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -72,8 +72,8 @@ def augment(
     Args:
         images: uint8 [B, h, w, 3], left as they are.
         keys: uint64 [B], see `BatchPlan.keys`.
-        colour_free: bool [B], images whose colour means nothing (infrared): no colour is drawn for
-            them.
+        colour_free: bool [B], images whose colour carries no information (infrared): channel augmentation
+            leaves them alone.
 
     Returns:
         uint8 [B, h, w, 3]. The border is black; an erased region takes the image's mean colour

@@ -1,4 +1,4 @@
-"""Writes a corpus, one file at a time; who calls it decides where that happens and in which order.
+"""Writes a corpus, one file at a time; the caller decides where and in which order.
 
 `accepted` tables have ACCEPTED_SCHEMA: one row a picture, in the order of their sample ids.
 """
@@ -64,7 +64,7 @@ def write_shard(
     rows: ACCEPTED_SCHEMA, this shard's. images: as many encoded pictures, in the same order.
     """
     filesystem, path = resolve(join(root, shard_name(shard)))
-    if is_local(root):  # an object store has no folders, and making one asks for more rights
+    if is_local(root):  # an object store has no folders, and making one needs more rights
         filesystem.create_dir(path.rpartition("/")[0], recursive=True)
     source = iter(images)
     with pq.ParquetWriter(
@@ -87,7 +87,7 @@ def write_shard(
 
 
 def corpus_digest(accepted: pa.Table, shards: Sequence[tuple[int, int]], rejected: pa.Table) -> str:
-    """Digest of a corpus' whole content, known before any of it is written."""
+    """Digest of a corpus' contents, known before any of it is written."""
     bounds = pa.table({"start": [a for a, _ in shards], "stop": [b for _, b in shards]})
     return table_digest(accepted, bounds, rejected)
 
@@ -99,7 +99,7 @@ def finish_corpus(
     rejected: pa.Table,
     **provenance: Any,
 ) -> None:
-    """Write what stands beside the shards, corpus.json last: with it the corpus is complete.
+    """Write everything but the shards, corpus.json last: with it the corpus is complete.
 
     provenance: further entries of corpus.json, such as the parameters of the ingest.
     """
@@ -131,7 +131,7 @@ def finish_corpus(
 
 
 def knows_people(rows: pa.Table) -> bool:
-    """Whether any row says who is on it."""
+    """Whether any row has a person or clothes id."""
     return any((rows[name].to_numpy() != UNKNOWN).any() for name in ("person", "clothes"))
 
 

@@ -1,4 +1,4 @@
-"""Reading what callers hand over (arrays, torch tensors, lists) as checked numpy arrays."""
+"""Arrays, torch tensors and lists from callers, as checked numpy arrays."""
 
 from __future__ import annotations
 
@@ -57,5 +57,5 @@ def as_integers(
 
 
 def _as_numpy(values: Any) -> npt.NDArray[Any]:
-    # A torch tensor may carry a gradient or lie on a device; this keeps torch out of the imports.
+    # A torch tensor may have a gradient or be on a device; this way torch is not imported.
     return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)

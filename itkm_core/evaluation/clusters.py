@@ -19,8 +19,8 @@ OUTLIER = -1
 class LabelQuality:
     """Agreement of one group's pseudo-labels with its identities.
 
-    `ari` (the headline) and `nmi` are over all known images, every outlier a cluster of its own:
-    leaving images out costs recall here, so an eps that clusters little cannot look good.
+    `ari` (the headline) and `nmi` are over all known images, every outlier as its own cluster:
+    leaving images out costs recall, so an eps that clusters few images cannot look good.
     `ari_clustered` is over clustered images only; read it beside `coverage`, their share.
     `purity`: share of clustered images of their cluster's most frequent person. `pair_precision`:
     share of same-cluster pairs that are one person. `pair_recall`: share of one person's pairs,

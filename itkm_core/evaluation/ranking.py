@@ -16,11 +16,11 @@ from itkm_core.errors import CorpusError, FeatureError
 from itkm_core.evaluation.arrays import FloatArray, IntArray, as_features, as_integers, norms
 
 JUNK = -1  # a gallery image to leave out; as a query's identity, unknown
-DISTRACTOR = 0  # a gallery image of nobody who is queried: always a wrong answer
+DISTRACTOR = 0  # a gallery image of nobody who is queried, so always a wrong answer
 UNKNOWN_CAMERA = -1
 
 _SIMILARITY_BYTES = 256 * 2**20  # what one block of float32 similarities may take by default
-_MAX_BLOCK = 512  # more queries than this make the matrix product no faster
+_MAX_BLOCK = 512  # more queries do not make the matrix product faster
 _GALLERY_TILE = 4096  # gallery rows in float64 at a time
 
 
@@ -29,7 +29,7 @@ class Ranking:
     """Scores of one query set against one gallery. Every score is a fraction in [0, 1].
 
     `cmc[r - 1]` is the share of counted queries with a match among the first r answers; it has
-    `max_rank` entries also where the gallery is smaller. `num_queries` counts the queries in the
+    `max_rank` entries even if the gallery is smaller. `num_queries` counts the queries in the
     means, `num_skipped` those left out for having no valid match; together they are all queries
     given. With no counted query every mean is NaN.
 
@@ -71,7 +71,7 @@ def rank(
     """Rank the gallery for every query by cosine similarity and score the order.
 
     Features are [Q, D] and [G, D] of any real type and any non-zero length (they are normalised
-    here); ids and cameras are integers [Q] and [G]. NumPy arrays, torch tensors and lists will do.
+    here); ids and cameras are integers [Q] and [G]. NumPy arrays, torch tensors and lists are accepted.
 
     What is left out of a query's gallery: images of the same person by the same camera, and images
     of id -1 (junk). Camera -1 is unknown and equals no camera. Images of id 0 (distractors) stay,

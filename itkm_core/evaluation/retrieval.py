@@ -1,4 +1,4 @@
-"""The retrieval protocol of a corpus with query and gallery splits: which group looks for which."""
+"""The retrieval protocol of a corpus with query and gallery splits: which group queries which."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class DirectionScore:
 
 
 def directions(index: Columns) -> list[Direction]:
-    """What can be asked of a corpus, sorted by scenario; g = 1 -> g = 0 before g = 0 -> g = 1.
+    """The directions of a corpus, sorted by scenario; g = 1 -> g = 0 before g = 0 -> g = 1.
 
     `index` has the corpus columns `scenario`, `group` and `split`. A scenario whose query and
     gallery images are of two groups is asked across them, both ways; one of a single group is

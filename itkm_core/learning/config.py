@@ -1,4 +1,4 @@
-"""Configuration of the training stages; importing it costs no torch."""
+"""Configuration of the training stages; importing it does not import torch."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class HomogeneousConfig(BaseModel):
         0.01, ge=0, description="of matrices; never of biases, norms, embeddings"
     )
     max_grad_norm: float | None = Field(
-        1.0, gt=0, description="gradient norm cut to this; null: not"
+        1.0, gt=0, description="clip the gradient norm to this; null disables"
     )
     accumulate: int = Field(
-        1, ge=1, description="parts a worker's images are processed in, one by one"
+        1, ge=1, description="parts that a worker's images are split into, processed one by one"
     )
-    checkpoint_activations: bool = Field(False, description="less memory, more computing")
+    checkpoint_activations: bool = Field(False, description="less memory, more computation")
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="bf16: autocast; memory and loss stay float32"
     )
@@ -54,10 +54,10 @@ class HeterogeneousConfig(BaseModel):
         8192, ge=1, description="rows of the opposite bank an image is contrasted with"
     )
     lr: float | None = Field(
-        None, gt=0, description="learning rate after warm-up; null: that of Stage I"
+        None, gt=0, description="learning rate after warm-up; null: same as Stage I"
     )
     steps_per_round: int | None = Field(
-        None, ge=1, description="optimizer steps in every round; null: those of Stage I"
+        None, ge=1, description="optimizer steps in every round; null: same as Stage I"
     )
 
 
@@ -67,7 +67,10 @@ class MatchConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     image_weight: float = Field(
-        0.5, ge=0, le=1, description="beta: share of images in a cluster affinity, the rest is text"
+        0.5,
+        ge=0,
+        le=1,
+        description="beta: weight of images in a cluster affinity; the rest is text",
     )
     frozen_weight: float = Field(
         0.0,
@@ -79,10 +82,10 @@ class MatchConfig(BaseModel):
         0.2, ge=0, le=1, description="q: matches below this quantile of affinity are not reliable"
     )
     mutual_only: bool = Field(
-        False, description="reliable matches are also each other's best; docs/method.md"
+        False, description="reliable matches must be each other's best; docs/method.md"
     )
     dense_limit: int = Field(
-        5000, ge=1, description="from this many clusters on a side: sparse candidates"
+        5000, ge=1, description="from this many clusters on a side, use sparse candidates"
     )
     candidates: int = Field(50, ge=1, description="nearest opposite clusters that are candidates")
     k: int = Field(20, ge=1, description="nearest opposite images, in image and in text space")
@@ -90,7 +93,7 @@ class MatchConfig(BaseModel):
         True, description="an image's positives must be neighbours in text space too"
     )
     instance_mutual_only: bool = Field(
-        False, description="positives are in each other's sets; docs/method.md"
+        False, description="positives must be mutual; docs/method.md"
     )
     num_hard: int = Field(
         128, ge=1, description="nearest opposite images kept as negatives of an image, large banks"
@@ -105,17 +108,17 @@ class PromptConfig(BaseModel):
 
     tokens: int = Field(4, ge=1, description="M, learnt token embeddings of each cluster")
     template: str = Field(
-        "A photo of a {} person.", description="the learnt tokens stand in the place of {}"
+        "A photo of a {} person.", description="{} is replaced by the learnt tokens"
     )
     init_std: float = Field(0.02, ge=0, description="learnt tokens start as N(0, this squared)")
     temperature: float | None = Field(
-        0.1, gt=0, description="of image-text losses; null: what the CLIP was trained to"
+        0.1, gt=0, description="of the image-text losses; null: as the CLIP was trained"
     )
     separation_margin: float = Field(
-        0.2, ge=-1, le=1, description="m, cosine below which texts are far enough apart"
+        0.2, ge=-1, le=1, description="m, texts with a cosine below it are far enough apart"
     )
     separation_weight: float = Field(
-        1.0, ge=0, description="of keeping the texts of different scenarios apart; 0: absent"
+        1.0, ge=0, description="of keeping the texts of different scenarios apart; 0 disables"
     )
     clusters_per_group: int = Field(16, ge=1, description="P, clusters of each (scenario, group)")
     images_per_cluster: int = Field(4, ge=1, description="Q, images of each cluster")
@@ -132,7 +135,7 @@ class PromptConfig(BaseModel):
     @classmethod
     def _one_place(cls, template: str) -> str:
         if template.count("{}") != 1:
-            raise ValueError(f"template is {template!r}; expected one {{}} in it")
+            raise ValueError(f"template is {template!r}; expected exactly one {{}}")
         return template
 
 
@@ -141,4 +144,4 @@ class TextUpdateConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rho: float = Field(0.8, ge=0, le=1, description="share of an image's text that stays")
+    rho: float = Field(0.8, ge=0, le=1, description="share of an image's text that is kept")

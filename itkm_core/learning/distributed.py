@@ -1,4 +1,4 @@
-"""What the trainers need of torch.distributed; without a process group there is one worker."""
+"""What the trainers use of torch.distributed; without a process group there is one worker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def rank_and_world() -> tuple[int, int]:
 
 
 def wrap(model: nn.Module) -> nn.Module:
-    """The model under DistributedDataParallel; as it is where there is one worker."""
+    """The model under DistributedDataParallel; unchanged if there is only one worker."""
     if not is_distributed() or isinstance(model, DistributedDataParallel):
         return model
     return DistributedDataParallel(model, gradient_as_bucket_view=True)
@@ -51,28 +51,23 @@ def sum_over_workers(values: Tensor) -> Tensor:
     return values
 
 
-def gather_rows(rows: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
+def gather_rows(rows: Tensor, sizes: Sequence[int]) -> Tensor:
     """Every worker's rows, in order of rank, on every worker; gradients do not pass.
 
     Args:
         rows: [b, ...], b may differ between workers, and be 0.
-        sizes: each worker's b where it is known beforehand, which saves asking.
+        sizes: each worker's b.
 
     Returns:
         [sum of b, ...], bit-identical on all workers.
 
     Raises:
-        TrainingError: `sizes` does not say this worker's b.
+        TrainingError: `sizes` has another b for this worker.
     """
     rows = rows.detach()
     if not is_distributed():
         return rows
     rank, world = rank_and_world()
-    if sizes is None:
-        mine = torch.tensor([len(rows)], device=rows.device)
-        counts = [torch.empty_like(mine) for _ in range(world)]
-        dist.all_gather(counts, mine)
-        sizes = [int(count) for count in counts]
     if len(sizes) != world or sizes[rank] != len(rows):
         raise TrainingError(
             f"worker {rank} of {world} has {len(rows)} rows and was told {list(sizes)}: expected "

@@ -1,4 +1,4 @@
-"""Stage III, unsupervised heterogeneous learning: Stage I and what text and matching add to it.
+"""Stage III, unsupervised heterogeneous learning: Stage I plus text and matching.
 
 docs/definition.md, "Stage III".
 """
@@ -23,7 +23,7 @@ from itkm_core.learning.terms import Positives, Term
 
 
 class TextTerm(Term):
-    """L_text: contrast with the text representations of the block's own clusters, which stay still.
+    """L_text: contrast with the text representations of the block's own clusters, which stay fixed.
 
     Args:
         texts: float32 [K, D] of each block, unit rows, row c of cluster c; None for a block without.
@@ -76,7 +76,7 @@ class StageThree(StageOne):
 
     Args:
         encoder, memories, config, total_steps: see `StageOne`.
-        options: weights and what else belongs to the added terms.
+        options: weights and other options of the added terms.
         links: what the added terms learn from.
 
     Raises:

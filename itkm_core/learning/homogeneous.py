@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from itkm_core.corpus.sampling import BatchPlan, Ints
-from itkm_core.errors import TrainingError
+from itkm_core.learning.checks import check_labels
 from itkm_core.learning.config import HomogeneousConfig
 from itkm_core.learning.losses import cluster_nce
 from itkm_core.learning.memory import ClusterMemory
@@ -36,18 +36,7 @@ class HomogeneousTerm(Term):
             memory.to(device)
 
     def begin(self, plan: BatchPlan) -> None:
-        if plan.num_blocks != len(self.memories):
-            raise TrainingError(
-                f"{len(self.memories)} memories for a plan of {plan.num_blocks} blocks: expected "
-                "one memory per block"
-            )
-        for block, memory in enumerate(self.memories):
-            highest = plan.labels[plan.block == block].max(initial=-1)
-            if highest >= memory.num_clusters:
-                raise TrainingError(
-                    f"Block {block} has an image of cluster {highest} and its memory "
-                    f"{memory.num_clusters} clusters: both must come from the same labels"
-                )
+        check_labels(plan, [memory.num_clusters for memory in self.memories], "memories")
 
     def losses(self, block: int, features: Tensor, labels: Ints, sample_ids: Ints) -> Tensor:
         targets = torch.from_numpy(labels).to(features.device)
@@ -68,8 +57,8 @@ class StageOne(Trainer):
         memories: in the order of the blocks of the plans; moved to the encoder's device and changed
             in place.
         config: see `HomogeneousConfig`.
-        total_steps: planned for the whole run, all rounds; the learning rate ends there.
-        terms: what is added to L_homo.
+        total_steps: planned for the whole run, all rounds, over which the learning rate falls.
+        terms: added to L_homo.
     """
 
     def __init__(

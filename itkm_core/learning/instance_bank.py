@@ -18,8 +18,8 @@ class InstanceBank:
     """The features of one (scenario, group) as this round extracted them, on one device.
 
     Attributes:
-        features: float32 [N, D]; rows stay in the order they were given in, which is the order
-            that the links between banks count in.
+        features: float32 [N, D]; rows stay in the order given, which is the order that links
+            between banks refer to.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class InstanceBank:
             features: [N, D], unit rows; copied.
 
         Raises:
-            FeatureError: not one feature for each of distinct sample ids.
+            FeatureError: not one feature per sample id, or repeated ids.
         """
         rows = torch.as_tensor(features)
         self._order = np.argsort(sample_ids, kind="stable")

@@ -1,4 +1,4 @@
-"""Losses of the method, each per image: how images are averaged is the trainer's business."""
+"""The losses of the method, per image; the trainer averages them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def match_nce(
 
     With rows of the opposite block's instance bank as candidates it is L_ihm, with the opposite
     memory L_chm (docs/definition.md, "L_ihm" and "L_chm"). A cluster of the smaller side may have
-    several partners; the mean over them is taken as over instances [ours]. An image
+    several partners; the mean over them is taken, as over instances [ours]. An image
     with no positive has loss and gradient 0.
 
     Args:
@@ -57,7 +57,7 @@ def match_nce(
     shares = np.repeat((1.0 / np.maximum(sizes, 1)).astype(np.float32), sizes)
     device = features.device
     places = tuple(torch.from_numpy(part).to(device) for part in (rows, indices))
-    # Dense: one fused pass, and no sum whose order a GPU decides anew in every run.
+    # Dense: one fused pass, and no sum whose order differs between runs on a GPU.
     targets = torch.zeros(len(features), len(candidates), device=device)
     targets[places] = torch.from_numpy(shares).to(device)
     with torch.autocast(device.type, enabled=False):

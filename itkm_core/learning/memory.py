@@ -70,8 +70,8 @@ class ClusterMemory:
     def update(self, features: Tensor, labels: NDArray[np.int64], momentum: float) -> None:
         """m_y <- norm(mu m_y + (1 - mu) v) for each image in order, in float32.
 
-        A later image of a cluster meets the centroid an earlier one left. Images of different
-        clusters do not touch each other, so the k-th image of every cluster is applied at once, for
+        A later image of a cluster sees the centroid as the earlier ones left it. Images of different
+        clusters are independent, so the k-th image of every cluster is applied at once, for
         k = 1, 2, ...: the same numbers as one by one, in as many steps as the most frequent cluster
         has images.
 

@@ -7,6 +7,8 @@ import math
 from torch import nn
 from torch.optim import AdamW
 
+from itkm_core.learning.config import HomogeneousConfig, PromptConfig
+
 
 def make_optimizer(model: nn.Module, *, lr: float, weight_decay: float) -> AdamW:
     """AdamW that decays matrices only: no biases, norms, or class, position, scenario embeddings.
@@ -27,16 +29,16 @@ def make_optimizer(model: nn.Module, *, lr: float, weight_decay: float) -> AdamW
     return AdamW([group for group in groups if group["params"]], lr=lr, fused=True)
 
 
-def learning_rate(
-    step: int, *, lr: float, warmup_steps: int, total_steps: int, min_lr_ratio: float
-) -> float:
+def learning_rate(step: int, total_steps: int, config: HomogeneousConfig | PromptConfig) -> float:
     """Linear warm-up, then half a cosine down to `min_lr_ratio` times lr, from the step alone.
 
     Args:
-        step: optimizer steps taken so far in the run, from 0.
+        step: optimizer steps taken so far, from 0.
         total_steps: planned for the whole run, all rounds; later steps keep the last rate.
+        config: for its lr, warmup_steps and min_lr_ratio.
     """
+    lr, warmup_steps, last = config.lr, config.warmup_steps, config.min_lr_ratio
     if step < warmup_steps:
         return lr * (step + 1) / warmup_steps
     progress = min(1.0, (step - warmup_steps) / max(1, total_steps - 1 - warmup_steps))
-    return lr * (min_lr_ratio + (1 - min_lr_ratio) * 0.5 * (1 + math.cos(math.pi * progress)))
+    return lr * (last + (1 - last) * 0.5 * (1 + math.cos(math.pi * progress)))

@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 @contextmanager
 def forward_in(precision: str, device: torch.device) -> Iterator[None]:
-    """Autocast to bfloat16 where precision is "bf16"; "fp32" leaves everything as it is."""
+    """Autocast to bfloat16 where precision is "bf16"; "fp32" changes nothing."""
     with ExitStack() as stack:
         if precision == "bf16":
             stack.enter_context(torch.autocast(device.type, torch.bfloat16))

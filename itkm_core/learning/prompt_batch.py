@@ -56,13 +56,13 @@ def prompt_losses(
     Args:
         images: [B, D], unit rows, frozen.
         texts: [C, D], unit rows; gradients flow into them.
-        clusters: whose they are.
+        clusters: of the texts.
         scale: the inverse of the temperature.
-        separation_margin: None leaves the separation out.
+        separation_margin: None leaves out the separation.
 
     Returns:
         `image_to_text` and `text_to_image`: the mean over the blocks of their mean over images and
-        over clusters. `separation`: where asked for and the clusters have two scenarios or more.
+        over clusters. `separation`: if wanted and the clusters are of two scenarios or more.
     """
     to_text, to_image = [], []
     image_blocks = clusters.blocks[clusters.index]

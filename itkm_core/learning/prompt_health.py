@@ -1,4 +1,4 @@
-"""How well learnt texts describe their clusters and keep scenarios apart; no label is needed.
+"""How well learnt texts describe their clusters and keep scenarios apart; needs no identities.
 
 Shapes: N images and K clusters of one (scenario, group), D dimensions, unit rows. No torch.
 """
@@ -17,7 +17,7 @@ _ROWS_AT_ONCE = 8_192  # bounds the similarities held at once to that many times
 
 
 def prompt_accuracy(images: Floats, labels: NDArray[np.int64], texts: Floats) -> float:
-    """Share of the images of clusters to whom their own prompt is nearer than any other of the block.
+    """Share of the clusters' images whose own prompt is nearer than any other of the block.
 
     Args:
         images: [N, D], of the frozen CLIP.
@@ -25,7 +25,7 @@ def prompt_accuracy(images: Floats, labels: NDArray[np.int64], texts: Floats) ->
         texts: [K, D].
 
     Returns:
-        In 0 .. 1; NaN where every image is an outlier.
+        In 0 .. 1; NaN if every image is an outlier.
 
     Raises:
         FeatureError: shapes that do not belong together.
@@ -45,19 +45,19 @@ def prompt_accuracy(images: Floats, labels: NDArray[np.int64], texts: Floats) ->
         place = np.arange(len(rows)), labels[rows]
         own = scores[place]
         scores[place] = -np.inf
-        # Strictly nearer: prompts that are all the same describe nobody.
+        # Strictly nearer: identical prompts describe nobody.
         right += int((own > scores.max(axis=1)).sum())
     return right / len(kept)
 
 
 def scenario_cosine(texts: Mapping[int, Sequence[Floats]]) -> float:
-    """Mean cosine of all pairs of texts of two different scenarios; what separation lowers.
+    """Mean cosine of all pairs of texts from different scenarios, which separation lowers.
 
     Args:
         texts: scenario -> its blocks' texts, each [K, D].
 
     Returns:
-        In -1 .. 1; NaN where fewer than two scenarios have a text.
+        In -1 .. 1; NaN if fewer than two scenarios have a text.
     """
     # The mean over pairs of dot products is the dot product of sums: no K x K array is needed.
     filled = [[b for b in blocks if len(b)] for blocks in texts.values()]

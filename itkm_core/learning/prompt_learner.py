@@ -21,7 +21,7 @@ from itkm_core.learning.prompt_template import PromptTemplate
 from itkm_core.model.clip import LoadedClip
 from itkm_core.model.text_encoder import TextEncoder
 
-_PURPOSE = 0x7E47  # what the learnt tokens start from depends on no other draw of the same seed
+_PURPOSE = 0x7E47  # the start of the tokens depends on no other draw from the same seed
 
 
 class PromptLearner:
@@ -65,8 +65,8 @@ class PromptLearner:
         Args:
             clip: on the device to learn on; left as it is.
             num_clusters: of each block, in the order of the plans' blocks.
-            config: tokens, template and where they start.
-            seed: of the start.
+            config: tokens, template and initial spread.
+            seed: of the initial tokens.
 
         Raises:
             ConfigError: a template that cannot be used (see `PromptTemplate.from_text`).
@@ -76,11 +76,6 @@ class PromptLearner:
         encoder = TextEncoder.from_open_clip(clip.model)
         template = PromptTemplate.from_text(encoder, clip.tokenizer, config.template, config.tokens)
         return cls(encoder, template, num_clusters, seed=seed, std=config.init_std)
-
-    @property
-    def num_blocks(self) -> int:
-        """Number of (scenario, group)."""
-        return len(self.offsets) - 1
 
     def encode(self, tokens: Tensor) -> Tensor:
         """Learnt tokens [C, M, W] -> texts float32 [C, D], unit rows; gradients reach `tokens`."""
@@ -93,10 +88,10 @@ def offline_text(
 ) -> list[NDArray[np.float32]]:
     """The offline text representations T^0 of every cluster (docs/definition.md, "Stage II").
 
-    Every worker may call it by itself; nothing is exchanged.
+    Workers exchange nothing here: any of them may call it alone.
 
     Args:
-        at_once: prompts encoded together, which bounds the memory.
+        at_once: prompts encoded at a time, which bounds the memory.
         precision: "fp32" or "bf16" (autocast).
 
     Returns:

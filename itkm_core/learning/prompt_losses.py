@@ -1,4 +1,4 @@
-"""Losses of Stage II (docs/definition.md, "Stage II"). Means over blocks are the trainer's business.
+"""Losses of Stage II (docs/definition.md, "Stage II"). The trainer averages over blocks.
 
 Those between images and texts are of the first stage of CLIP-ReID (Li et al., AAAI 2023).
 

@@ -15,7 +15,7 @@ from itkm_core.errors import ConfigError
 from itkm_core.model.text_encoder import TextEncoder
 
 PLACE = "{}"
-_STAND_IN = "X"  # a word of one token, which gives way to a learnt one
+_STAND_IN = "X"  # a word of one token, replaced by a learnt one
 
 
 class PromptTemplate:
@@ -40,7 +40,7 @@ class PromptTemplate:
         text: str,
         num_tokens: int,
     ) -> PromptTemplate:
-        """Tokenise a template as if words stood in the place of the learnt tokens.
+        """Tokenise a template with words in place of the learnt tokens.
 
         Args:
             encoder: whose word table and end-of-text token count; the template lives on its device.
@@ -49,8 +49,8 @@ class PromptTemplate:
             num_tokens: M, at least 1.
 
         Raises:
-            ConfigError: no place or several, a place glued to a word, or a text that with M tokens
-                does not fit the encoder's context.
+            ConfigError: no {} or several, one attached to a word, or a text that with M tokens is too long
+                for the encoder's context.
         """
         problem = f"prompts.template {text!r} with {num_tokens} tokens"
         if text.count(PLACE) != 1 or num_tokens < 1:
@@ -69,7 +69,7 @@ class PromptTemplate:
         last = first + num_tokens
         if full[:first] + full[last:] != plain or len(set(full[first:last])) != 1:
             raise ConfigError(
-                f"{problem} cannot be told apart into words before and after its place: expected "
+                f"{problem} cannot be split into words before and after it: expected "
                 f"{PLACE} set apart by spaces, and at most {encoder.context_length} tokens in all"
             )
         with torch.no_grad():

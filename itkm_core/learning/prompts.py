@@ -1,9 +1,9 @@
-"""Stage II, text representation learning: a few learnt words for every cluster of Stage I.
+"""Stage II, text representation learning: a few learnt tokens for every cluster of Stage I.
 
-docs/definition.md, "Stage II". Knows torch.distributed and nothing of who started the workers.
+docs/definition.md, "Stage II". It uses torch.distributed and does not care who started the workers.
 
-A step encodes and changes only the prompts of the clusters in its batch, so that it costs the same
-with ten thousands of clusters as with hundreds.
+A step encodes and updates only the prompts of the clusters in its batch, so it costs the same with
+tens of thousands of clusters as with hundreds.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from itkm_core.corpus.sampling import BatchPlan, slice_bounds
-from itkm_core.errors import DivergedError, TrainingError
+from itkm_core.corpus.sampling import BatchPlan, slice_bounds, slice_sizes
+from itkm_core.errors import TrainingError
 from itkm_core.learning import distributed
+from itkm_core.learning.checks import check_labels, finite
 from itkm_core.learning.config import PromptConfig
 from itkm_core.learning.optimizer import learning_rate
 from itkm_core.learning.precision import forward_in
@@ -34,7 +35,7 @@ class PromptStepResult:
         loss: sum of `losses`, the separation times its weight.
         losses: see `prompt_losses`.
         num_images: B, over all workers.
-        num_clusters: C, prompts encoded and changed.
+        num_clusters: C, prompts encoded and updated.
         learning_rate: of this step.
         gradient_norm: over all tokens of the batch's clusters.
         global_step: optimizer steps taken, this one included.
@@ -56,15 +57,15 @@ class StageTwo:
     gathers the image vectors, shares the batch's prompts out for encoding, and gathers the texts
     and then the gradients of the tokens, so that all workers hold bit-identical prompts.
 
-    [ours] The temperature is 0.1 by default and not the CLIP's own. With `itkm-tiny`, whose own is
-    0.027, prompts tell their images apart as well, and a person's prompts of the two groups find
-    each other about twice as often: a sharp softmax has prompts lean on whatever sets them apart
+    [ours] The default temperature is 0.1, not the CLIP's own. With `itkm-tiny`, whose own is 0.027,
+    prompts then tell their images apart equally well, and a person's prompts in the two groups find
+    each other about twice as often: a sharp softmax makes prompts rely on whatever sets them apart
     from their neighbours.
 
     Args:
         learner: changed in place.
         config: see `PromptConfig`.
-        total_steps: where the learning rate ends; `config.steps` where not given.
+        total_steps: over which the learning rate falls; `config.steps` by default.
     """
 
     def __init__(
@@ -95,16 +96,17 @@ class StageTwo:
         rank, world = distributed.rank_and_world()
         self._check(image_vectors, plan, rank, world)
         clusters = BatchClusters.of_plan(plan, self.learner.offsets)
-        sizes = np.diff(slice_bounds(len(plan), world)).tolist()
-        images = distributed.gather_rows(image_vectors.to(self.device, torch.float32), sizes)
-        bounds = slice_bounds(len(clusters.rows), world)
-        own, shares = slice(bounds[rank], bounds[rank + 1]), np.diff(bounds).tolist()
+        images = distributed.gather_rows(
+            image_vectors.to(self.device, torch.float32), slice_sizes(len(plan), world)
+        )
+        own = slice(*slice_bounds(len(clusters.rows), world)[rank : rank + 2])
+        shares = slice_sizes(len(clusters.rows), world)
         rows = torch.from_numpy(clusters.rows).to(self.device)
 
         tokens = self.learner.tokens[rows[own]].requires_grad_()
         with forward_in(self.config.precision, self.device):
             own_texts = self.learner.encode(tokens)
-        # Every worker computes the whole loss, which is cheap, and goes back through its own texts.
+        # Every worker computes the whole loss, which is cheap, and backpropagates through its own texts.
         texts = distributed.gather_rows(own_texts, shares).requires_grad_()
         terms = prompt_losses(
             images, texts, clusters, scale=self.scale, separation_margin=self.margin
@@ -112,13 +114,14 @@ class StageTwo:
         total = terms["image_to_text"] + terms["text_to_image"]
         if "separation" in terms:
             total = total + self.config.separation_weight * terms["separation"]
-        loss = self._finite(total, "loss", plan)
+        advice = f"Check the image vectors, lower prompts.lr (now {self.config.lr})"
+        loss = finite(total, "loss of the prompts", plan, advice)
         (to_texts,) = torch.autograd.grad(total, texts)
         (to_tokens,) = torch.autograd.grad(own_texts, tokens, to_texts[own])
         gradients = distributed.gather_rows(to_tokens, shares)
-        norm = self._finite(gradients.norm(), "gradient norm", plan)
+        norm = finite(gradients.norm(), "gradient norm of the prompts", plan, advice)
 
-        rate = self._learning_rate()
+        rate = learning_rate(self.global_step, self.total_steps, self.config)
         self.optimizer.step(self.learner.tokens, rows, gradients, rate)
         self.global_step += 1
         return PromptStepResult(
@@ -141,10 +144,10 @@ class StageTwo:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up a saved state.
+        """Restore a saved state.
 
         Raises:
-            TrainingError: prompts of other clusters or another shape.
+            TrainingError: prompts of other clusters or of another shape.
         """
         saved = state["offsets"], tuple(state["tokens"].shape)
         own = self.learner.offsets.tolist(), tuple(self.learner.tokens.shape)
@@ -158,40 +161,11 @@ class StageTwo:
         self.learner.tokens.copy_(state["tokens"])
         self.global_step = int(state["global_step"])
 
-    def _learning_rate(self) -> float:
-        return learning_rate(
-            self.global_step,
-            lr=self.config.lr,
-            warmup_steps=self.config.warmup_steps,
-            total_steps=self.total_steps,
-            min_lr_ratio=self.config.min_lr_ratio,
-        )
-
     def _check(self, image_vectors: Tensor, plan: BatchPlan, rank: int, world: int) -> None:
         expected = len(plan.slice(rank, world))
-        if len(image_vectors) != expected or plan.num_blocks != self.learner.num_blocks:
+        if len(image_vectors) != expected:
             raise TrainingError(
-                f"{len(image_vectors)} image vectors and prompts of {self.learner.num_blocks} "
-                f"blocks for a slice of {expected} rows in {plan.num_blocks} blocks: expected the "
-                "vectors of plan.slice(rank, world), and prompts for every block"
+                f"{len(image_vectors)} image vectors for a slice of {expected} rows: expected the "
+                "vectors of plan.slice(rank, world)"
             )
-        known = np.diff(self.learner.offsets)[plan.block]
-        wrong = np.flatnonzero((plan.labels < 0) | (plan.labels >= known))
-        if len(wrong):
-            row = wrong[0]
-            raise TrainingError(
-                f"Block {plan.block[row]} has an image of cluster {plan.labels[row]} and prompts "
-                f"for {known[row]} clusters: both must come from the same labels"
-            )
-
-    def _finite(self, value: Tensor, what: str, plan: BatchPlan) -> float:
-        # Computed from gathered rows, so all workers come to the same end.
-        number = value.item()
-        if not np.isfinite(number):
-            raise DivergedError(
-                f"The {what} of the prompts is {number} at step {plan.step} (step "
-                f"{self.global_step} of the stage). Check the image vectors, lower prompts.lr (now "
-                f"{self.config.lr}), or use precision fp32 if this is bf16. The prompts are those "
-                "from before this step"
-            )
-        return number
+        check_labels(plan, np.diff(self.learner.offsets).tolist(), "prompts")

@@ -1,4 +1,4 @@
-"""Adam for a table of which a step touches a few rows."""
+"""Adam for a table of which each step touches a few rows."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from itkm_core.errors import TrainingError
 
 
 class RowAdam:
-    """AdamW with a step count of its own for every row (Kingma & Ba, ICLR 2015; counts [ours]).
+    """AdamW with a separate step count for every row (Kingma & Ba, ICLR 2015; counts [ours]).
 
     A step costs as much as the rows it touches, however many there are. A row that is not in the
-    batch keeps its value and its moments: a plain Adam would go on moving it by its old momentum.
+    batch keeps its value and its moments: plain Adam would keep moving it by its old momentum.
     `torch.optim.SparseAdam` corrects the bias of fresh moments by the steps of the whole table, so
-    a row first seen at step 1,000 would leap by three times the rate; here every row behaves as if
-    it had an Adam to itself.
+    a row first seen at step 1,000 would jump by three times the rate; here every row behaves as if
+    it had its own Adam.
 
     Args:
-        table: float32 [K, ...]; what `step` is going to change.
+        table: float32 [K, ...], which `step` changes.
         weight_decay: decoupled, of the touched rows.
     """
 
@@ -65,7 +65,7 @@ class RowAdam:
         return {name: getattr(self, name).cpu().clone() for name in names}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up saved moments.
+        """Restore saved moments.
 
         Raises:
             TrainingError: of a table of another shape.

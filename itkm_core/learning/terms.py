@@ -1,4 +1,4 @@
-"""What the trainer asks of a loss term, and the links that the matching terms learn from.
+"""The interface of a loss term, and the links that the matching terms learn from.
 
 A *block* is one (scenario, group), numbered as in the batch plans.
 """
@@ -17,10 +17,10 @@ from itkm_core.errors import TrainingError
 
 
 class Term:
-    """One summand of the loss, with whatever it remembers from step to step.
+    """One term of the loss, with whatever state it keeps from step to step.
 
     Attributes:
-        name: for telemetry; a trainer's terms have different names.
+        name: for telemetry; unique among a trainer's terms.
         weight: of the term in the loss.
     """
 
@@ -42,23 +42,23 @@ class Term:
         raise NotImplementedError
 
     def to(self, device: torch.device) -> None:
-        """Move what the term remembers to the encoder's device."""
+        """Move the term's state to the encoder's device."""
 
     def begin(self, plan: BatchPlan) -> None:
         """Called on every worker with the whole plan of a step, before anything is computed.
 
-        What depends on the other images of the batch is decided here, so that no loss depends on
-        how the batch is sliced.
+        Whatever depends on the batch's other images is decided here, so that no loss depends on how
+        the batch is sliced.
 
         Raises:
-            TrainingError: the plan does not belong to what the term remembers.
+            TrainingError: the plan does not match the term's state.
         """
 
     def update(self, block: int, features: Tensor, labels: Ints, sample_ids: Ints) -> None:
         """Called on every worker after the step with all of a block's images, in batch order."""
 
     def vectors(self) -> dict[str, list[Tensor]]:
-        """What `update` changes, by name, to be saved with the run; the tensors themselves."""
+        """The tensors that `update` changes, by name, to be saved with the run."""
         return {}
 
 

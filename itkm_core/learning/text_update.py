@@ -19,7 +19,7 @@ _ROWS_AT_ONCE = 65_536  # bounds the float64 copy while texts are summed
 
 
 def text_cluster(images: Floats, labels: Ints, texts: Floats) -> Ints:
-    """Whose text an image has: its cluster's; an outlier the nearest one. [ours]
+    """Whose text an image gets: its own cluster's, or for an outlier the nearest one's. [ours]
 
     Args:
         images: u [N, D], vectors of the frozen CLIP.
@@ -27,7 +27,7 @@ def text_cluster(images: Floats, labels: Ints, texts: Floats) -> Ints:
         texts: T^0 [K, D], offline text representations of the same (scenario, group).
 
     Returns:
-        int64 [N], rows of T^0. Among texts equally near an outlier takes the one of lowest number.
+        int64 [N], rows of T^0. Among equally near texts an outlier gets the one with the lowest number.
 
     Raises:
         FeatureError: shapes that do not belong together.
@@ -49,7 +49,7 @@ def text_cluster(images: Floats, labels: Ints, texts: Floats) -> Ints:
 
 
 def instance_text(images: Floats, labels: Ints, texts: Floats) -> Floats:
-    """The instance-level text t_i: that of `text_cluster`, whose arguments and errors these are.
+    """The instance-level text t_i: that of `text_cluster`, with the same arguments and errors.
 
     Returns:
         t [N, D].
@@ -86,9 +86,9 @@ def cluster_text(instance_texts: Floats, labels: Ints) -> Floats:
 
 
 def majority_text(clusters: Ints, labels: Ints, texts: Floats) -> Floats:
-    """The text of new clusters where texts do not move: the one most of a cluster's images have. [ours]
+    """The text of new clusters if texts do not change: the one that most of a cluster's images have. [ours]
 
-    What is used in the place of `cluster_text` with DRU switched off.
+    Used instead of `cluster_text` if DRU is off.
 
     Args:
         clusters: int64 [N], `text_cluster` of the images: rows of `texts`.
@@ -96,7 +96,7 @@ def majority_text(clusters: Ints, labels: Ints, texts: Floats) -> Floats:
         texts: T^0 [K_0, D].
 
     Returns:
-        T [K, D]. Of texts that equally many have, the one with the lowest number.
+        T [K, D]. On a tie, the text with the lowest number.
 
     Raises:
         FeatureError: not one cluster per label.

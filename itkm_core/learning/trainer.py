@@ -1,7 +1,7 @@
 """The trainer of the image encoder: a planned batch, a sum of loss terms, one optimizer step.
 
-Stage I and Stage III are this trainer with different terms. Knows torch.distributed and nothing of
-who started the workers.
+Stage I and Stage III are this trainer with different terms. It uses torch.distributed and does not
+care who started the workers.
 
 Shapes: B images of a step on all workers, b of them on this one, T terms, D dimensions.
 """
@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from itkm_core.corpus.sampling import BatchPlan, slice_bounds
-from itkm_core.errors import DivergedError, TrainingError
+from itkm_core.corpus.sampling import BatchPlan, slice_bounds, slice_sizes
+from itkm_core.errors import TrainingError
 from itkm_core.learning import distributed
+from itkm_core.learning.checks import finite
 from itkm_core.learning.config import HomogeneousConfig
 from itkm_core.learning.optimizer import learning_rate, make_optimizer
 from itkm_core.learning.precision import forward_in
@@ -36,10 +37,10 @@ class StepResult:
         loss: mean over the blocks of their mean loss.
         block_losses: mean loss of each (scenario, group), in the order of the memories.
         term_losses: each term by name, before its weight: mean over the blocks of the mean over all
-            their images, those included that the term says nothing about.
+            their images, including those that the term says nothing about.
         num_images: B, over all workers.
         learning_rate: of this step.
-        gradient_norm: before it was cut.
+        gradient_norm: before clipping.
         global_step: optimizer steps taken in the run, this one included.
     """
 
@@ -61,9 +62,9 @@ class Trainer:
     Args:
         encoder: an `ImageEncoder` on its device, plain or under DistributedDataParallel (it is put
             there when there are several workers); trained in place.
-        terms: their weighted losses are added; moved to the encoder's device.
+        terms: their weighted losses are summed; moved to the encoder's device.
         config: see `HomogeneousConfig`; what belongs to one term is not read here.
-        total_steps: planned for the whole run, all rounds; the learning rate ends there.
+        total_steps: planned for the whole run, all rounds, over which the learning rate falls.
     """
 
     def __init__(
@@ -117,13 +118,13 @@ class Trainer:
         features, shares = self._forward_backward(images, plan, mine, world)
         shares = distributed.sum_over_workers(shares)
         block_losses = self._weighted(shares).sum(dim=0)
-        loss = self._finite(block_losses.mean(), "loss", plan)
+        advice = f"Lower lr (now {self.config.lr})"
+        loss = finite(block_losses.mean(), "loss", plan, advice)
         norm = torch.nn.utils.clip_grad_norm_(
             self.encoder.parameters(), self.config.max_grad_norm or float("inf")
         )
-        gradient_norm = self._finite(norm, "gradient norm", plan)
-        sizes = np.diff(slice_bounds(len(plan), world)).tolist()
-        gathered = distributed.gather_rows(features, sizes)
+        gradient_norm = finite(norm, "gradient norm", plan, advice)
+        gathered = distributed.gather_rows(features, slice_sizes(len(plan), world))
         self.optimizer.step()
         self.global_step += 1
         for block in range(plan.num_blocks):
@@ -151,11 +152,11 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any], *, memories: bool = True) -> None:
-        """Take up a saved state.
+        """Restore a saved state.
 
         Args:
             state: of `state_dict`.
-            memories: False keeps this round's own memories, for going on from the optimizer of an
+            memories: False keeps this round's own memories and restores only the optimizer, of an
                 earlier round.
 
         Raises:
@@ -222,13 +223,7 @@ class Trainer:
         return torch.stack([t.weight * row for t, row in zip(self.terms, shares, strict=True)])
 
     def _set_learning_rate(self) -> float:
-        rate = learning_rate(
-            self.global_step,
-            lr=self.config.lr,
-            warmup_steps=self.config.warmup_steps,
-            total_steps=self.total_steps,
-            min_lr_ratio=self.config.min_lr_ratio,
-        )
+        rate = learning_rate(self.global_step, self.total_steps, self.config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         return rate
@@ -247,18 +242,6 @@ class Trainer:
                 "plan.slice(rank, world)"
             )
         return mine
-
-    def _finite(self, value: Tensor, what: str, plan: BatchPlan) -> float:
-        # Sums over workers are not finite if any part is not, so all workers come to the same end.
-        number = value.item()
-        if not np.isfinite(number):
-            raise DivergedError(
-                f"The {what} is {number} at step {plan.step} of round {plan.round} (step "
-                f"{self.global_step} of the run), on at least one worker. Lower lr (now "
-                f"{self.config.lr}), or use precision fp32 if this is bf16. Weights and memories "
-                "are those from before this step"
-            )
-        return number
 
 
 def _shapes(vectors: dict[str, list[Tensor]]) -> dict[str, list[tuple[int, ...]]]:

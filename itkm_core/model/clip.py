@@ -1,8 +1,8 @@
 """Load a pre-trained CLIP: the embedded one, an open_clip name with a tag, or a file on this disk.
 
 Nothing in a weights file is ever executed: safetensors hold only arrays, and `.pt` files are read
-with torch's `weights_only`. A model that cannot be had is one `ModelError` within seconds, naming
-what to fetch and where to put it; the download libraries' own retries would wait for minutes on a
+with torch's `weights_only`. A model that cannot be loaded gives one `ModelError` within seconds that
+says what to fetch and where to put it; the download libraries' own retries would take minutes on a
 machine without network.
 """
 
@@ -28,7 +28,7 @@ from itkm_core.model.pretrained import (
 from itkm_core.model.tiny import TINY_CONFIG, TINY_MEAN, TINY_NAME, TINY_STD, build_tiny_clip
 
 _UNPICKLE = (
-    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # torch reads pickles with code where nobody says otherwise
+    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # makes torch read pickles with code in them by default
 )
 
 
@@ -41,7 +41,7 @@ class LoadedClip:
         tokenizer: captions (a string or a list) -> int64 [B, context_length].
         mean, std: per RGB channel in [0, 1]; a picture enters as (x - mean) / std.
         native_size: (height, width) in pixels the model was pre-trained at.
-        name: the model's name as asked for.
+        name: the name the model was loaded by.
         pretrained: the tag or path its weights came from; None for the embedded model's own.
         quick_gelu: whether its activations are OpenAI's QuickGELU.
     """
@@ -67,9 +67,9 @@ def load_clip(
             of a .safetensors, .pt, .pth or .bin file with its weights. None only for `itkm-tiny`.
         device: where the model goes.
 
-    OpenAI's models were trained with QuickGELU. A tag knows this (`ViT-B-16` with `openai` gets
-    it); so does an `open_clip_config.json` beside a local file; for a lone local file the name must
-    say it: `ViT-B-16-quickgelu`.
+    OpenAI's models were trained with QuickGELU. A tag implies it (`ViT-B-16` with `openai`), and
+    so can an `open_clip_config.json` beside a local file; for a local file alone the name must say
+    so: `ViT-B-16-quickgelu`.
 
     Raises:
         ModelError: unknown name or tag, weights that cannot be fetched or found, that do not fit
@@ -99,10 +99,10 @@ def build_clip(name: str, *, quick_gelu: bool | None = None) -> Any:
 
     Args:
         name: `itkm-tiny` or a name of `open_clip.list_models()`.
-        quick_gelu: replaces the activation the name stands for; None keeps it.
+        quick_gelu: overrides the activation that the name implies; None keeps it.
 
     Raises:
-        ModelError: the name is unknown, or a part of the model cannot be built here.
+        ModelError: the name is unknown, or part of the model cannot be built here.
     """
     import open_clip
 
@@ -170,7 +170,7 @@ def _load_into(model: Any, weights: Weights, name: str) -> None:
     import open_clip
 
     if weights.path.suffix != ".safetensors" and os.environ.get(_UNPICKLE):
-        # open_clip reads a file again, without weights_only, after a TypeError, which a file can bring about.
+        # open_clip reads a file again, without weights_only, after a TypeError, which a malicious file can provoke.
         raise ModelError(
             f"{_UNPICKLE} is set, under which {weights.path} could run code while it is read. Unset it, or give "
             "the weights as .safetensors"
@@ -194,6 +194,6 @@ def _tokenizer(name: str) -> Any:
         return open_clip.get_tokenizer(name)
     except Exception as error:  # tokenizers of other libraries, fetched from their hub
         raise ModelError(
-            f"The tokenizer of model.name {name!r} cannot be had: {error}. Models with CLIP's own "
+            f"The tokenizer of model.name {name!r} cannot be loaded: {error}. Models with CLIP's own "
             "tokenizer (ViT-B-16, ViT-L-14, ...) need no download for it"
         ) from error

@@ -83,8 +83,8 @@ class ImageEncoder(nn.Module):
             seed: of the scenario embedding's start, N(0, 0.02^2). [ours]
 
         Raises:
-            ModelError: another kind of image tower, a size that is no multiple of the patch, or no
-                scenario.
+            ModelError: another kind of image tower, a size that is not a multiple of the patch, or no
+                scenarios.
         """
         vision = clip.visual
         image_size = (int(image_size[0]), int(image_size[1]))
@@ -107,7 +107,7 @@ class ImageEncoder(nn.Module):
         return int(self.proj.shape[1])
 
     def checkpoint_activations(self, enabled: bool = True) -> None:
-        """Keep only each block's input for the backward pass: less memory, slower."""
+        """Keep only each block's input for the backward pass: slower, with less memory."""
         self.transformer.grad_checkpointing = enabled
 
     def forward(self, images: Tensor, groups: Tensor, scenarios: Tensor) -> Tensor:
@@ -115,8 +115,8 @@ class ImageEncoder(nn.Module):
 
         Args:
             images: float [B, 3, H, W], normalised with the CLIP's mean and std.
-            groups: int64 [B], 0 or 1; best left on the CPU, where checking and sorting them stalls
-                no device.
+            groups: int64 [B], 0 or 1; best left on the CPU, where checking and sorting them does
+                not stall a device.
             scenarios: int64 [B], 0 .. S-1, or -1 for "unknown": the mean of the scenario embedding.
                 [ours]
 
@@ -134,14 +134,14 @@ class ImageEncoder(nn.Module):
             tokens = tokens + self._scenario_rows(scenarios).to(tokens.dtype).unsqueeze(1)
         tokens = self.ln_pre(self.patch_dropout(tokens))
         tokens = self.transformer(tokens)
-        # The norm works on each token by itself, so only the class token needs it.
+        # The norm works on each token separately, so only the class token needs it.
         features = self.ln_post(tokens[:, 0]) @ self.proj
         return F.normalize(features.float(), dim=-1)
 
     def _patches(self, images: Tensor, groups: Tensor) -> Tensor:
         """[B, T-1, C]: each image through the patch embedding of its own group.
 
-        Both branches always run, on no image at all if need be, so that under
+        Both branches always run, if need be on no images, so that under
         DistributedDataParallel every parameter belongs to every step's graph.
         """
         members = [(groups == group).nonzero().squeeze(1) for group in range(NUM_GROUPS)]

@@ -12,7 +12,7 @@ def patch_grid(image_size: tuple[int, int], patch_size: tuple[int, int]) -> tupl
     """(rows, columns) of patches in an image of (height, width) pixels.
 
     Raises:
-        ModelError: a side is no multiple of the patch.
+        ModelError: a side is not a multiple of the patch.
     """
     if any(
         size < patch or size % patch for size, patch in zip(image_size, patch_size, strict=True)
@@ -22,7 +22,7 @@ def patch_grid(image_size: tuple[int, int], patch_size: tuple[int, int]) -> tupl
             for size, patch in zip(image_size, patch_size, strict=True)
         )
         raise ModelError(
-            f"model.image_size {tuple(image_size)} (height, width) is no multiple of the model's "
+            f"model.image_size {tuple(image_size)} (height, width) is not a multiple of the model's "
             f"patch {tuple(patch_size)}: use for example {nearest}"
         )
     return image_size[0] // patch_size[0], image_size[1] // patch_size[1]
@@ -36,7 +36,7 @@ def resize_positions(positions: Tensor, old: tuple[int, int], new: tuple[int, in
         old, new: (rows, columns) of the patch grid.
 
     Returns:
-        [1 + new rows * new columns, C]; the input itself when the grid is unchanged.
+        [1 + new rows * new columns, C]; the input itself if the grid is unchanged.
     """
     if tuple(old) == tuple(new):
         return positions

@@ -21,7 +21,7 @@ from itkm_core.storage.locks import exclusive, node_lock
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 EMBEDDED_WEIGHTS = Path(__file__).parent / "weights" / f"{TINY_NAME}.safetensors"
-# A network answers a HEAD request well within this; one that does not would also stall a download.
+# A working network answers a HEAD request well within this.
 PROBE_SECONDS = 5.0
 
 Colour = tuple[float, float, float]
@@ -29,7 +29,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Weights:
-    """A weights file and what is known about it; with `quick_gelu` None the model's name decides."""
+    """A weights file and what is known about it; if `quick_gelu` is None the model's name decides."""
 
     path: Path
     mean: Colour
@@ -38,10 +38,10 @@ class Weights:
 
 
 def weights_kind(name: str, pretrained: str | None) -> Literal["embedded", "file", "tag"]:
-    """Where `load_clip` looks for the weights of its arguments; asks neither disk nor network for them.
+    """Where `load_clip` would look for these weights; does not look there itself.
 
     Raises:
-        ModelError: there are none to look for.
+        ModelError: there are no such weights.
     """
     if pretrained is not None and _looks_like_path(pretrained):
         return "file"
@@ -68,7 +68,7 @@ def embedded_weights() -> Weights:
     """The weights that ship with the package.
 
     Raises:
-        ModelError: the file is not in this installation.
+        ModelError: this installation lacks the file.
     """
     if not EMBEDDED_WEIGHTS.is_file():
         raise ModelError(
@@ -80,18 +80,18 @@ def embedded_weights() -> Weights:
 
 
 def file_weights(path: Path, mean: Colour, std: Colour) -> Weights:
-    """Weights in a local file; an `open_clip_config.json` beside it, if any, tells the rest.
+    """Weights in a local file; an `open_clip_config.json` beside it, if any, gives the rest.
 
     Args:
         path: .safetensors, .pt, .pth or .bin.
-        mean, std: used when no configuration lies beside the file.
+        mean, std: used if there is no configuration beside the file.
 
     Raises:
         ModelError: no such file, another kind of file, or a TorchScript archive.
     """
     if not path.is_file():
         raise ModelError(
-            f"model.pretrained names {path}, and there is no such file on {platform.node()}. Expected a weights file "
+            f"model.pretrained names {path}, but there is no such file on {platform.node()}. Expected a weights file "
             f"({', '.join(WEIGHTS_SUFFIXES)}), on a cluster where all machines see it, or one of open_clip's tags"
         )
     if path.suffix not in WEIGHTS_SUFFIXES:
@@ -130,7 +130,7 @@ def tag_weights(name: str, tag: str) -> Weights:
     """The weights of an open_clip tag: from the local cache, else downloaded into it.
 
     Raises:
-        ModelError: unknown tag; or not in the cache and the network does not answer within seconds.
+        ModelError: unknown tag, or not in the cache and the network does not answer within seconds.
     """
     config = _tag_config(name, tag)
     path = _cached(config)
@@ -155,7 +155,7 @@ def hub_files(name: str, tag: str) -> tuple[str, list[str]] | None:
 
 
 def find_on_hub(repository: str, filenames: Sequence[str]) -> tuple[Path | None, str | None]:
-    """The first of the files that is in this machine's cache; without one, why none can be fetched, or (None, None)."""
+    """The first of the files in this machine's cache; if none is, why it cannot be fetched, or (None, None)."""
     from huggingface_hub import constants, try_to_load_from_cache
 
     for filename in filenames:
@@ -195,7 +195,7 @@ def _hub_files(config: dict[str, Any]) -> tuple[str, list[str]]:
 
 
 def _cached(config: dict[str, Any]) -> Path | None:
-    """The file, if an earlier download left it in open_clip's cache; asks no network."""
+    """The file, if an earlier download left it in the cache; does not use the network."""
     from huggingface_hub import try_to_load_from_cache
 
     if config.get("hf_hub"):
@@ -231,14 +231,14 @@ def _download(name: str, tag: str, config: dict[str, Any]) -> Path:
     )
     if offline:
         raise ModelError(f"{advice}. (HF_HUB_OFFLINE is set, so no download was tried.)")
-    # A file that an earlier download left at its place is only checked against its hash.
+    # A file left there by an earlier download is only checked against its hash.
     already_there = not config.get("hf_hub") and (Path(where) / Path(server).name).is_file()
     reason = None if already_there else _unreachable(server)
     if reason is not None:
         raise ModelError(f"{advice}. (No network: {server} did not answer: {reason}.)")
     try:
         # The workers of a node start at once: one fetches, the others find what it fetched. The libraries' own
-        # locks are on their cache, which may lie where locks do not work, and not every download has one.
+        # locks are in their cache, where locks may not work, and not every download has one.
         with exclusive(node_lock("weights", server + what)):
             return _cached(config) or Path(open_clip.download_pretrained(config))
     except Exception as error:  # the download libraries share no base class
@@ -250,8 +250,8 @@ def _quick_name(name: str) -> str:
 
 
 def _unreachable(server: str) -> str | None:
-    """Why a server does not answer one short request; None when it does, whatever it answers."""
-    request = urllib.request.Request(server, method="HEAD")  # by way of the environment's proxies
+    """Why a server does not answer one short request; None if it answers anything at all."""
+    request = urllib.request.Request(server, method="HEAD")  # through the environment's proxies
     try:
         urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
     except urllib.error.HTTPError:
@@ -278,5 +278,5 @@ def _neighbouring_config(path: Path) -> dict[str, Any] | None:
     try:
         config = json.loads(beside.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{beside}, beside the weights, is not readable JSON: {error}") from error
+        raise ModelError(f"{beside}, beside the weights, is not valid JSON: {error}") from error
     return config if isinstance(config, dict) else None

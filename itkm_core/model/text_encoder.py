@@ -24,7 +24,7 @@ class TextEncoder(nn.Module):
     """Embeddings of a text's tokens -> a unit vector. Build it with `from_open_clip`.
 
     Attributes:
-        logit_scale: 1 / temperature the CLIP was trained to.
+        logit_scale: 1 / temperature that the CLIP was trained to.
     """
 
     logit_scale: float
@@ -89,15 +89,15 @@ class TextEncoder(nn.Module):
 
     def end_positions(self, tokens: Tensor) -> Tensor:
         """Where each tokenised text [C, L] ends: int64 [C], the place of its end-of-text token."""
-        if self.end_token is None:  # the end-of-text token has the largest number of all
+        if self.end_token is None:  # the end-of-text token has the largest number
             return tokens.argmax(dim=1)
         return (tokens == self.end_token).int().argmax(dim=1)
 
     def forward(self, embeddings: Tensor, end: Tensor) -> Tensor:
-        """Encode texts. Gradients reach the embeddings and never the weights.
+        """Encode texts. Gradients reach the embeddings but not the weights.
 
-        Attention looks back only, so positions behind the end token change nothing: pass only as
-        many as the longest text has. A prompt of 12 tokens costs a sixth of CLIP's 77.
+        Attention only looks back, so positions after the end token change nothing: pass only as many
+        as the longest text has. A prompt of 12 tokens costs a sixth of CLIP's 77.
 
         Args:
             embeddings: [C, L, W], as `embed` gives them; L at most `context_length`.
@@ -118,7 +118,7 @@ class TextEncoder(nn.Module):
         x = embeddings + self.positional_embedding[:length]
         x = self.transformer(x, attn_mask=self.attn_mask[:length, :length])
         rows = torch.arange(len(x), device=x.device)
-        # The norm works on each position by itself, so only the end token's needs it.
+        # The norm works on each position separately, so only the end token's needs it.
         x = self._project(self.ln_final(x[rows, end.to(x.device)]))
         return F.normalize(x.float(), dim=-1)
 
@@ -146,7 +146,7 @@ def _tower(clip: Any) -> tuple[Any, str, int | None]:
         )
     if tower.cls_emb is not None:
         raise ModelError(
-            "The text tower reads out a class token behind the text: expected the end-of-text "
+            "The text tower reads out a class token after the text: expected the end-of-text "
             f"token. {_ADVICE}"
         )
     return tower, tower.pool_type, tower.eos_id

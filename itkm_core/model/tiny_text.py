@@ -34,7 +34,7 @@ class CompactText(nn.Module):
         clip, tokens = self.clip, self.tokens[rows]
         length = tokens.shape[1]
         x = self.embedding[tokens] + clip.positional_embedding[:length]
-        # Attention looks back only, so what is cut off behind the captions changes nothing.
+        # Attention only looks back, so what is cut off after the captions changes nothing.
         x = clip.transformer(x, attn_mask=clip.attn_mask[:length, :length])
         x = clip.ln_final(x)
         x = x[torch.arange(len(rows)), self.ends[rows]] @ clip.text_projection
@@ -51,8 +51,8 @@ class WordLoss(nn.Module):
 
     After SuperClass (Huang et al., NeurIPS 2024): the target of a caption is spread over its words
     by their inverse document frequency, so "a" and "person" count for nothing. Pictures and texts
-    share one table of words. CLIP's loss alone is content with what tells most pictures of a batch
-    apart, the colours of clothes; small things come late or never.
+    share one table of words. CLIP's loss alone is satisfied by what tells most pictures of a batch
+    apart, the colours of clothes; small things are learnt late or never.
 
     Args:
         tokens: int64 [N, L], the captions over a compact vocabulary.

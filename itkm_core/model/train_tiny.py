@@ -41,7 +41,7 @@ TRAINING_WORLD: dict[str, Any] = {
     "infrared_noise": 0.03,
     "pose_jitter": 0.6,
 }
-"""What the model learns from. Said in full, so that another default difficulty changes no weights;
+"""What the model learns from. Given in full, so that a change of the default difficulty changes no weights;
 noise and poses vary somewhat more than in a default corpus."""
 
 TEST_SEED = 1_000
@@ -58,7 +58,7 @@ class TinyTraining(BaseModel):
     images: int = Field(default=1, ge=1, description="pictures of a person in each group")
     steps: int = Field(default=4500, ge=1)
     batch: int = Field(default=128, ge=2, description="pictures in a step")
-    lr: float = Field(default=1e-3, gt=0, description="peak learning rate; it falls as a cosine")
+    lr: float = Field(default=1e-3, gt=0, description="peak learning rate, which falls as a cosine")
     warmup: int = Field(default=200, ge=0, description="steps to reach it")
     words: float = Field(default=1.0, ge=0, description="weight of the loss of words")
     weight_decay: float = Field(default=0.1, ge=0)
@@ -76,7 +76,7 @@ def learning_rate(step: int, how: TinyTraining) -> float:
 
 
 def train(how: TinyTraining, say: Callable[[str], None] = print) -> tuple[Any, dict[str, Any]]:
-    """Train from nothing.
+    """Train from scratch.
 
     Args:
         how: sizes and rates; the same ones give the same weights on the same machine.
@@ -86,7 +86,7 @@ def train(how: TinyTraining, say: Callable[[str], None] = print) -> tuple[Any, d
         The `open_clip.CLIP`, and what its card says: seconds, loss, zero_shot, pictures.
 
     Raises:
-        TrainingError: the loss is not finite any more.
+        TrainingError: the loss is no longer finite.
     """
     from open_clip.tokenizer import SimpleTokenizer
 

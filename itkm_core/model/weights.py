@@ -1,4 +1,4 @@
-"""An image encoder as one safetensors file that says what it is; using it needs no CLIP file."""
+"""An image encoder as one safetensors file that describes itself; using it needs no CLIP file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _METADATA_KEY = "itkm_encoder"
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """What travels with an encoder's weights.
+    """What is stored with an encoder's weights.
 
     Attributes:
         model_name: the CLIP architecture, as `load_clip` takes it.
@@ -57,7 +57,7 @@ def make_encoder(
     scenario_scale: float = 1.0,
     seed: int = 0,
 ) -> tuple[ImageEncoder, EncoderInfo]:
-    """A fresh encoder from a loaded CLIP, with the record to save it under.
+    """A fresh encoder from a loaded CLIP, with the record to save with it.
 
     Args:
         clip: see `load_clip`.
@@ -65,7 +65,7 @@ def make_encoder(
         image_size, scenario_embedding, scenario_scale, seed: see `ImageEncoder.from_open_clip`.
 
     Raises:
-        ModelError: the image tower or the image size does not serve.
+        ModelError: the image tower or the image size cannot be used.
     """
     encoder = ImageEncoder.from_open_clip(
         clip.model,
@@ -119,7 +119,7 @@ def load_encoder(
 
     Args:
         source: the file's bytes, or its path.
-        expect: when given, what the file must have been saved as.
+        expect: what the file must have been saved as, if given.
         device: where the encoder goes.
 
     Returns:
@@ -133,7 +133,7 @@ def load_encoder(
     info = _parse_info(data, name)
     if expect is not None:
         _refuse_mismatch(info, expect, name)
-    # On the meta device nothing is allocated or drawn at random: every number comes from the file.
+    # On the meta device nothing is allocated or initialised: every number comes from the file.
     with torch.device("meta"):
         encoder = ImageEncoder.from_open_clip(
             build_clip(info.model_name, quick_gelu=info.quick_gelu),
@@ -148,7 +148,7 @@ def load_encoder(
     except Exception as error:  # safetensors and torch each raise their own types
         raise ModelError(
             f"{name}: the weights do not fit the encoder they are recorded as ({info.model_name}, "
-            f"image size {info.image_size}): {' '.join(str(error).split())[:400]}. Make the file "
+            f"image size {info.image_size}): {' '.join(str(error).split())[:400]}. Save it "
             "again"
         ) from error
     return encoder.to(device).eval(), info

@@ -1,4 +1,4 @@
-"""One connection to each object store, with the patience that a long run on many nodes needs."""
+"""One connection to each object store, with timeouts and retries for long runs on many nodes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 from pyarrow import fs
 
 MAX_ATTEMPTS = 10
-"""Tries of one request, waiting up to 20 s between two: a store that throttles (503 SlowDown) for a
-minute ends no run; one that is gone is an error after about that. [ours]"""
+"""Attempts at one request, up to 20 s apart: a store that throttles (503 SlowDown) for a minute does
+not end a run, and one that is gone is an error after about that long. [ours]"""
 
 CONNECT_SECONDS, REQUEST_SECONDS = 10.0, 30.0
-"""Without an answer, and without a byte. The SDK's own 1 s and 3 s cut off a store that is only busy. [ours]"""
+"""To connect, and between bytes. The SDK's defaults of 1 s and 3 s give up on a store that is merely busy. [ours]"""
 
 
 _REFUSED_LENGTHILY = "flush response stream"
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class _PatientS3(fs.S3FileSystem):
-    """S3 whose retries go along when it is sent to another process; pyarrow's own pickles forget them."""
+    """S3 that keeps its retries when it is pickled; pyarrow's own pickles lose them."""
 
     def __reduce__(self) -> Any:
         return _patient, (_options(super()),)
@@ -33,13 +33,13 @@ class _PatientS3(fs.S3FileSystem):
 def connect(root: str) -> fs.FileSystem:
     """The file system of `scheme://bucket?options`, made once per process.
 
-    Each one costs a look for credentials and, without a region, a request. Credentials that expire are
-    renewed by the storage's own library.
+    Making one looks up credentials and, without a region, sends a request. The storage's own library
+    renews credentials that expire.
 
     Raises:
         pyarrow.ArrowException, ValueError, OSError: as pyarrow.fs.
     """
-    # pyarrow knows the options of an address and AWS_ENDPOINT_URL; it has none for timeouts or retries.
+    # pyarrow reads options from the address and AWS_ENDPOINT_URL, but has none for timeouts or retries.
     filesystem, _ = fs.FileSystem.from_uri(root)
     if not isinstance(filesystem, fs.S3FileSystem):
         return filesystem
@@ -48,19 +48,19 @@ def connect(root: str) -> fs.FileSystem:
             **_options(filesystem),
             "connect_timeout": CONNECT_SECONDS,
             "request_timeout": REQUEST_SECONDS,
-            "allow_delayed_open": True,  # a file of a few MB is one request instead of three
+            "allow_delayed_open": True,  # one request for a file of a few MB instead of three
         }
     )
 
 
 def patiently(read: Callable[[], T]) -> T:
-    """What `read()` returns; it is called again when a busy store refused a read of fewer bytes than it said so in.
+    """What `read()` returns, retried where a busy store's refusal was longer than the read itself.
 
-    AWS's SDK has room for as many bytes as were asked for, and it takes a refusal (503 SlowDown, some 300 bytes)
-    that does not fit for a fault of its own, which it does not retry. Ray Data does the same for what it reads.
+    AWS's SDK makes room for as many bytes as were asked for. A refusal (503 SlowDown, some 300 bytes) that does
+    not fit looks to it like an internal error, which it does not retry. Ray Data retries its own reads likewise.
 
     Raises:
-        OSError: as `read`.
+        OSError: from `read`.
     """
     for attempt in range(MAX_ATTEMPTS - 1):
         try:

@@ -1,7 +1,7 @@
 """Places: a local folder, or any URI that pyarrow.fs understands (s3://, gs://, file://, ...).
 
-The options of an address ride in its query part, such as
-`s3://bucket/folder?endpoint_override=minio:9000&scheme=http`. Secrets do not: addresses are printed and kept in a run's
+An address carries its options in the query part, such as
+`s3://bucket/folder?endpoint_override=minio:9000&scheme=http`. Addresses are printed and kept in a run's
 files, so one that holds a password or a key is refused.
 """
 
@@ -24,7 +24,7 @@ _SECRET = re.compile(r"key|secret|token|passw|signature|^sig$", re.IGNORECASE)
 
 
 def is_local(path: str | os.PathLike[str]) -> bool:
-    """Whether `path` names a place on this machine's own file system."""
+    """Whether `path` is on this machine's own file system."""
     text = os.fspath(path)
     return "://" not in text or text.startswith("file://")
 
@@ -32,8 +32,8 @@ def is_local(path: str | os.PathLike[str]) -> bool:
 def resolve(path: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     """The file system of `path` and the path inside it.
 
-    A plain path is made absolute (with `~` expanded); anything with `://` goes to pyarrow.fs,
-    which finds credentials the way the storage's own tools do.
+    A plain path is made absolute, with `~` expanded. Anything with `://` goes to pyarrow.fs, which
+    finds credentials as the storage's own tools do.
 
     Raises:
         StorageError: the URI has an unknown scheme or a secret in it, names no bucket, or its file
@@ -64,7 +64,7 @@ def resolve(path: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
 
 
 def refuse_secrets(path: str | os.PathLike[str]) -> None:
-    """Raises StorageError for an address with a password or a key in it, which it does not repeat."""
+    """Raises StorageError, without repeating it, for an address that holds a password or a key."""
     address, _, query = os.fspath(path).partition("?")
     scheme, mark, rest = address.partition("://")
     if not mark:
@@ -86,9 +86,9 @@ def refuse_secrets(path: str | os.PathLike[str]) -> None:
 
 
 def join(path: str | os.PathLike[str], *parts: str) -> str:
-    """`path` with `parts`, names of files or folders, below it; a URI's query part stays at the end.
+    """`path` joined with `parts`, names of files or folders; a URI's query part stays at the end.
 
-    A `%` of a name stays one: in a URI it is written `%25`, which `resolve` reads back.
+    A `%` in a name is written `%25` in a URI, which `resolve` reads back.
     """
     text = os.fspath(path)
     if "://" not in text:
@@ -99,16 +99,16 @@ def join(path: str | os.PathLike[str], *parts: str) -> str:
 
 
 def parent(path: str | os.PathLike[str]) -> str:
-    """The folder that `path` lies in."""
+    """The folder that contains `path`."""
     base, mark, query = os.fspath(path).partition("?") if not is_local(path) else (path, "", "")
     return posixpath.dirname(os.fspath(base).rstrip("/")) + mark + query
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The whole content of one file.
+    """The contents of one file.
 
     Raises:
-        FileNotFoundError: it is not there.
+        FileNotFoundError: there is no such file.
         OSError: it cannot be read.
     """
     filesystem, inner = resolve(path)
@@ -139,6 +139,6 @@ def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
 
 
 def exists(path: str | os.PathLike[str]) -> bool:
-    """Whether a file or a folder is there."""
+    """Whether there is such a file or folder."""
     filesystem, inner = resolve(path)
     return bool(filesystem.get_file_info(inner).type != fs.FileType.NotFound)

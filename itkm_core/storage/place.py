@@ -31,17 +31,17 @@ from itkm_core.storage.paths import (
 
 @dataclass(frozen=True)
 class Place:
-    """A folder somewhere. Cheap to make, safe to send to a Ray task.
+    """A folder or file anywhere. Cheap to make, safe to send to a Ray task.
 
-    `uri` is what a user typed: a path of this machine or an address pyarrow.fs understands, its options
-    in the query part. It holds no secret, so it can be shown and kept.
+    `uri` is what a user typed: a path on this machine, or an address pyarrow.fs understands with its options
+    in the query part. It holds no secrets, so it can be shown and stored.
     """
 
     uri: str
 
     @classmethod
     def at(cls, uri: str | os.PathLike[str]) -> Place:
-        """A place with a local path made absolute, since a Ray worker has another working folder.
+        """A place; a local path is made absolute, since a Ray worker has a different working folder.
 
         Raises:
             StorageError: the address has a password or a key in it.
@@ -68,7 +68,7 @@ class Place:
         return is_local(self.uri)
 
     def is_same(self, other: Place) -> bool:
-        """Whether two addresses name one folder: by way of links, or with other options of one store."""
+        """Whether two addresses name the same folder: through links, or with other options of one store."""
         (fs, path), (their_fs, their_path) = self.resolve(), other.resolve()
         if self.is_local and other.is_local:
             return os.path.realpath(path) == os.path.realpath(their_path)
@@ -81,14 +81,14 @@ class Place:
         return exists(self.uri)
 
     def is_empty(self) -> bool:
-        """Whether nothing is here: no such folder, or a folder without an entry."""
+        """Whether there is no such folder, or nothing in it."""
         fs, path = self.resolve()
         return not fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
 
     def files(self, suffix: str = "") -> list[str]:
-        """Sorted paths (of the resolved file system) of the files below, at any depth.
+        """Sorted paths (in the resolved file system) of the files below, at any depth.
 
-        The listing of an object store may be late by a moment: nothing that must be found hangs on it.
+        An object store's listing may lag: do not use this to find a file that must be there.
         """
         fs, path = self.resolve()
         infos = fs.get_file_info(pafs.FileSelector(path, recursive=True, allow_not_found=True))
@@ -99,12 +99,12 @@ class Place:
         )
 
     def clear(self) -> Place:
-        """An empty folder here, whatever was here before."""
+        """Make this an empty folder, whatever was here before."""
         fs, path = self.resolve()
         with self._writing():
             if fs.get_file_info(path).type != pafs.FileType.NotFound:
                 fs.delete_dir(path)
-            if self.is_local:  # an object store has no folders, and making one asks for more rights
+            if self.is_local:  # an object store has no folders, and making one needs more rights
                 fs.create_dir(path, recursive=True)
         return self
 
@@ -150,7 +150,7 @@ class Place:
         self.write_bytes(json.dumps(value, indent=1, sort_keys=True).encode() + b"\n")
 
     def read_array(self) -> np.ndarray:
-        """A .npy file; never one of Python objects."""
+        """The array in a .npy file; pickled objects are refused."""
         array: np.ndarray = self._numbers()
         return array
 
@@ -160,7 +160,7 @@ class Place:
         self.write_bytes(buffer.getbuffer())
 
     def read_arrays(self) -> dict[str, np.ndarray]:
-        """A .npz file's arrays by name; never of Python objects."""
+        """The arrays in a .npz file by name; pickled objects are refused."""
         arrays: dict[str, np.ndarray] = self._numbers(dict)
         return arrays
 
@@ -170,7 +170,7 @@ class Place:
             return whole(np.load(data, allow_pickle=False))
         except Exception as error:  # hostile bytes surface as any of a dozen types
             raise StorageError(
-                f"{self.uri} is damaged, or holds more than numbers ({error}); delete it to redo it"
+                f"{self.uri} is damaged, or does not hold only numbers ({error}); delete it to redo it"
             ) from error
 
     def write_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:

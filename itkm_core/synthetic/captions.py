@@ -1,6 +1,6 @@
-"""What a picture of a made-up person is called. [ours]
+"""Captions for pictures of made-up people. [ours]
 
-A caption names some of what its own picture shows, in varied order and words. An infrared picture
+A caption names some of what its picture shows, in varied order and words. An infrared picture
 is described without colour: by shapes, things and how bright the cloth looks.
 """
 
@@ -36,7 +36,7 @@ def _say(rng: Generator, *words: str) -> str:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the describer sees of a surface, and whether they say its colour."""
+    """What the describer sees of a surface, and whether they name its colour."""
 
     infrared: bool
     colours: bool
@@ -120,8 +120,8 @@ def _shoes(rng: Generator, person: Person, seen: _Seen) -> str:
 
 
 def _parts(rng: Generator, person: Person, pose: Pose, seen: _Seen) -> list[str]:
-    # How often each is spoken of. Colours of clothes tell most people of a batch apart: named every
-    # time, they would be all that a model learns, and hats and bags would stay unseen.
+    # How often each is mentioned. Colours of clothes tell most people of a batch apart: mentioned
+    # every time, they would be all that a model learns, and it would not see hats and bags.
     top, bottom, bag, hat, hair, shoes, look = rng.random(7) < _SPOKEN_OF
     parts = []
     clothes = _say(rng, "wearing", "in", "dressed in")
@@ -155,19 +155,19 @@ def describe(
         person: who, in the clothes of the picture.
         pose: for the side they are seen from.
         rng: the generator of this caption.
-        infrared: say nothing of colour.
+        infrared: do not mention colour.
         low_resolution: the picture is small; the caption may say so.
 
     Returns:
-        One line of English, at most some 45 tokens of CLIP's vocabulary.
+        One line of English, at most about 45 tokens of CLIP's vocabulary.
     """
     kind = "an infrared" if infrared else "a low-resolution" if low_resolution else "a colour"
-    # Some describe a colour picture by brightness too: words both kinds of light share.
+    # Some captions of colour pictures use brightness too: words that both kinds of light share.
     seen = _Seen(infrared, colours=not infrared and bool(rng.random() < 0.6))
     parts = _parts(rng, person, pose, seen)
     while len(parts) < 2:
         parts = _parts(rng, person, pose, seen)
-    # Four at most: longer captions make training slower, and nobody writes them.
+    # Four at most: longer captions slow down training, and nobody writes them.
     order = rng.permutation(len(parts))[:4]
     if rng.random() < 0.5:
         order = np.sort(order)

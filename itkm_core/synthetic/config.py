@@ -19,8 +19,8 @@ _WORLDS = {"people": 0x1DE0, "clip": 0xC11B}
 class SyntheticConfig(BaseModel):
     """Parameters of a synthetic corpus. The same parameters give the same bytes.
 
-    Difficulty is set so that the embedded CLIP finds something across the groups of every scenario
-    and leaves something to learn; see the card beside its weights for the numbers.
+    The difficulty is such that the embedded CLIP finds some matches across the groups of every
+    scenario and leaves some to learn; the card beside its weights has the numbers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,8 +33,8 @@ class SyntheticConfig(BaseModel):
     """Pictures of each person in each group."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     world: Literal["people", "clip"] = "people"
-    """Whose people and cameras: `clip` draws those the embedded CLIP learns from, which no other
-    corpus has, whatever its seed."""
+    """Whose people and cameras: `clip` draws those the embedded CLIP was trained on, which are in no
+    other corpus, whatever its seed."""
     scenarios: tuple[str, ...] = SCENARIOS
     height: int = Field(default=64, ge=16, le=1024)
     width: int = Field(default=32, ge=8, le=1024)
@@ -42,10 +42,10 @@ class SyntheticConfig(BaseModel):
     """Cameras of each group; no camera serves two groups."""
 
     reflectance_from_luminance: float = Field(default=0.4, ge=0.0, le=1.0)
-    """How far infrared reflectance follows the luminance of the colour: 1 wholly, 0 not at all."""
+    """How closely infrared reflectance follows the luminance of the colour: 0 not at all, 1 fully."""
     both_garments_changed: float = Field(default=0.25, ge=0.0, le=1.0)
-    """Share of people whose top and bottom are both other clothes in the second group of clothing
-    change; the rest change one of the two."""
+    """Share of people who change both top and bottom in the second group of clothing change; the rest
+    change one of the two."""
     downscale: tuple[float, float] = (3.25, 4.0)
     """Range of the low-resolution group's reduction."""
     jpeg_quality: tuple[int, int] = (60, 85)

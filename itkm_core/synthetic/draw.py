@@ -1,4 +1,4 @@
-"""Where things are in a picture: a person in a pose before a background, as a map of materials. [ours]
+"""Where things are in a picture: a posed person in front of a background, as a map of materials. [ours]
 
 Light, colour and camera come afterwards (`synthetic_light`), so visible and infrared pictures share
 one geometry. Lengths are as in `synthetic_pose`.
@@ -106,7 +106,7 @@ def material_map(
     height: int,
     width: int,
 ) -> np.ndarray:
-    """Draw a person before a background.
+    """Draw a person in front of a background.
 
     Args:
         person: who, in the clothes they are drawn in.
@@ -138,7 +138,7 @@ def material_map(
 
 
 def draw_head(pen: Pen, person: Person, pose: Pose) -> None:
-    """Draw neck, hair, face and hat over a body that is drawn already."""
+    """Draw neck, hair, face and hat over an already drawn body."""
     rx, ry = 0.056 * person.head, 0.072 * person.head
     y, hair, length = 0.085, Surface.HAIR, person.hair_length
     back = pose.view == "back"
@@ -167,7 +167,7 @@ def draw_head(pen: Pen, person: Person, pose: Pose) -> None:
 
 
 def draw_bag_behind(pen: Pen, person: Person, pose: Pose, shoulder: float) -> None:
-    """Draw what of a bag the body hides; call it before the body is drawn."""
+    """Draw the part of a bag that is behind the body; call it before drawing the body."""
     if person.bag == "backpack" and pose.view == "side":
         pen.box(-0.19, 0.18, -0.02, 0.43, Surface.BAG)
     elif person.bag == "backpack" and pose.view == "front":
@@ -177,7 +177,7 @@ def draw_bag_behind(pen: Pen, person: Person, pose: Pose, shoulder: float) -> No
 def draw_bag(
     pen: Pen, person: Person, pose: Pose, shoulder: float, hip: float, hand: tuple[float, float]
 ) -> None:
-    """Draw a bag before the body.
+    """Draw a bag in front of the body.
 
     Args:
         pen: on a map that shows the body already.

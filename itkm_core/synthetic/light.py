@@ -95,7 +95,7 @@ def expose(
     infrared: bool,
     noise: float,
 ) -> np.ndarray:
-    """Light a map of materials and take its picture.
+    """Light a map of materials and photograph it.
 
     Args:
         surfaces: uint8 [H, W] of `Surface`, H and W a whole multiple of `size`.
@@ -113,7 +113,7 @@ def expose(
     table = np.clip(_table(person, camera, infrared) * 255.0, 0.0, 255.0).astype(np.uint8)
     factor = surfaces.shape[0] // height
     # Folds and shadows draw every garment's outline whatever its colour; without them a shape is
-    # but a change of colour, which a small model takes very long to learn.
+    # only a change of colour, which a small model takes very long to learn.
     table = np.concatenate([table, (table * (1.0 - _CONTOUR)).astype(np.uint8)])
     surfaces = surfaces + np.uint8(len(Surface)) * _contours(surfaces)
     if infrared:

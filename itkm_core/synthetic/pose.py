@@ -19,7 +19,7 @@ from itkm_core.synthetic.people import Person
 class Surface(IntEnum):
     """What a pixel of the map shows; also the row of the table that gives it light.
 
-    Parts of one garment that lie before each other are told apart, so that a seam can be drawn.
+    Overlapping parts of one garment are separate surfaces, so that a seam can be drawn.
     """
 
     WALL = 0

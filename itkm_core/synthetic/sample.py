@@ -20,7 +20,7 @@ from itkm_core.synthetic.pose import draw_pose
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One picture and all that is known of it."""
+    """One picture and everything known about it."""
 
     image: np.ndarray
     """uint8 [height, width, 3], RGB; smaller than configured in the low-resolution group."""
@@ -36,7 +36,7 @@ class Sample:
     view: int
     caption: str
     jpeg_quality: int | None
-    """Quality of the JPEG the picture is kept as; None for a picture kept without loss."""
+    """JPEG quality of the file; None for a lossless one."""
 
     def encoded(self) -> bytes:
         """The picture as the bytes of its file: JPEG in the low-resolution group, else PNG."""

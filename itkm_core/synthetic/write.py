@@ -35,7 +35,7 @@ MANIFEST_SCHEMA = LISTING_SCHEMA.append(pa.field("caption", pa.string()))
 
 @dataclass(frozen=True)
 class WrittenPeople:
-    """What `write_people` leaves behind."""
+    """What `write_people` made."""
 
     root: Path
     manifest: Path
@@ -54,14 +54,14 @@ def write_people(
 
     Args:
         config: the corpus; the same parameters give the same bytes.
-        out_dir: a local folder; made if absent. One that an interrupted call left is drawn again.
+        out_dir: a local folder; made if absent. What an interrupted call left is drawn again.
         progress: called with (pictures done, pictures in all), now and then and at the end.
 
     Returns:
-        Where the pictures lie and how many there are.
+        Where the pictures are and how many.
 
     Raises:
-        CorpusError: the folder holds a corpus of other parameters, or anything else.
+        CorpusError: the folder holds a corpus with other parameters, or anything else.
         StorageError: the folder cannot be written.
     """
     root = Path(out_dir).expanduser()
@@ -86,7 +86,7 @@ def write_people(
         os.replace(root / UNFINISHED_FILE, root / RECORD_FILE)
     except OSError as error:
         raise StorageError(
-            f"cannot write synthetic people to {root}: {error}; give a folder that can be written"
+            f"cannot write synthetic people to {root}: {error}; choose a folder that can be written"
         ) from error
     return WrittenPeople(root, root / MANIFEST_FILE, total, reused=False)
 
@@ -103,14 +103,14 @@ def _is_done(root: Path, record: dict[str, Any]) -> bool:
         found = _read_record(root / name)
         if found != record:
             raise CorpusError(
-                f"{root} holds synthetic people of other parameters ({_difference(found, record)}):"
-                " give another folder, or the same parameters, or delete this one"
+                f"{root} holds synthetic people with other parameters ({_difference(found, record)}):"
+                " choose another folder, use the same parameters, or delete this one"
             )
         return name == RECORD_FILE and (root / MANIFEST_FILE).is_file()
     if any(not entry.name.endswith(".partial") for entry in root.iterdir()):
         raise CorpusError(
             f"{root} is not empty and holds no synthetic people ({RECORD_FILE} is not there):"
-            " give an empty or a new folder"
+            " choose an empty or a new folder"
         )
     return False
 
@@ -124,7 +124,7 @@ def _read_record(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(found, dict) or not isinstance(found.get("parameters"), dict):
         raise CorpusError(
-            f"{path} is no record of synthetic people: delete its folder or give another"
+            f"{path} is not a record of synthetic people: delete its folder or choose another"
         )
     return found
 

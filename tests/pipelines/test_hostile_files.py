@@ -198,11 +198,11 @@ def test_arrays_of_a_run(attack: Attack, tmp_path: Path) -> None:
     np.save(tmp_path / "centroids.npy", objects, allow_pickle=True)
     np.savez(tmp_path / "instances-0.npz", rows=objects)
     with pytest.raises(
-        StorageError, match=r"centroids\.npy is damaged, or holds more than numbers"
+        StorageError, match=r"centroids\.npy is damaged, or does not hold only numbers"
     ):
         Place.at(tmp_path / "centroids.npy").read_array()
     with pytest.raises(
-        StorageError, match=r"instances-0\.npz is damaged, or holds more than numbers"
+        StorageError, match=r"instances-0\.npz is damaged, or does not hold only numbers"
     ):
         Place.at(tmp_path / "instances-0.npz").read_arrays()
 

@@ -32,7 +32,7 @@ def test_what_cannot_be_listed_is_one_clear_line(tree) -> None:
     root = tree(["a.txt"])
     with pytest.raises(CorpusError, match=r"no pictures in .*expected files ending in \.jpg"):
         picture_files(root)
-    with pytest.raises(CorpusError, match="is not there"):
+    with pytest.raises(CorpusError, match="does not exist"):
         picture_files(f"{root}/none")
     with pytest.raises(CorpusError, match="is not a folder"):
         picture_files(f"{root}/a.txt")

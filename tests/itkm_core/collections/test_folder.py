@@ -26,7 +26,7 @@ def test_a_scenario_given_takes_its_level_out_of_the_default(tree) -> None:
 
 def test_a_scenario_given_twice_is_a_mistake(tree) -> None:
     root = tree(["UVI/a.jpg"])
-    with pytest.raises(CorpusError, match="already says each picture's scenario"):
+    with pytest.raises(CorpusError, match="already gives each picture's scenario"):
         list_images(root, pattern="{scenario}/{name}", scenario="mine")
 
 

@@ -21,9 +21,9 @@ def test_named_cameras_are_group_one() -> None:
 
 
 def test_a_camera_that_never_occurs_is_a_mistake() -> None:
-    with pytest.raises(CorpusError, match=r"no picture of camera 6, .* there are cameras \[1, 3\]"):
+    with pytest.raises(CorpusError, match=r"no picture of camera 6, .* the cameras are \[1, 3\]"):
         group_by_camera(listing(["1", "3"]), (3, 6), "here")
-    with pytest.raises(CorpusError, match=r"the camera of '1\.jpg' is not known"):
+    with pytest.raises(CorpusError, match=r"the camera of '1\.jpg' is unknown"):
         group_by_camera(listing(["1", None]), (1,), "here")
 
 

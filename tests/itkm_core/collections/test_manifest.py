@@ -72,7 +72,7 @@ def test_a_manifest_that_cannot_be_used_says_why(tmp_path: Path, text: str, mess
 
 
 def test_files_of_other_kinds_and_absent_ones(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="is not there"):
+    with pytest.raises(CorpusError, match="there is no manifest"):
         read_manifest(str(tmp_path / "none.csv"))
     with pytest.raises(CorpusError, match=r"is not one of \.csv"):
         read_manifest(write(tmp_path / "m.xlsx", "x"))

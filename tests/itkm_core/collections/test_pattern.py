@@ -32,9 +32,9 @@ def test_paths_are_read(pattern, path, values) -> None:
     ("pattern", "message"),
     [
         ("{scene}/{name}", r"\{scene\} is unknown; fields are \{scenario\}"),
-        ("{camera}/{camera}", r"\{camera\} comes twice"),
-        ("{camera/{name}", "a brace has no partner"),
-        ("camera}/{name}", "a brace has no partner"),
+        ("{camera}/{camera}", r"\{camera\} is used twice"),
+        ("{camera/{name}", "unmatched brace"),
+        ("camera}/{name}", "unmatched brace"),
         ("{}/{name}", "is unknown"),
     ],
 )

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import open_clip
 import torch
+from stage_problem import make_groups
 from torch import distributed as dist
 from torch.nn import functional as F
 
-from itkm_core.corpus.sampling import BatchPlan, GroupIndex, GroupLabels, plan_step
+from itkm_core.corpus.sampling import BatchPlan, plan_step
 from itkm_core.errors import TrainingError
 from itkm_core.learning.config import PromptConfig
 from itkm_core.learning.distributed import rank_and_world
@@ -68,16 +68,6 @@ def make_config(**changes: Any) -> PromptConfig:
     return PromptConfig(**{**values, **changes})
 
 
-def make_groups() -> list[GroupIndex]:
-    groups, first = [], 0
-    for scenario, group, clusters in BLOCKS:
-        labels = np.repeat(np.arange(clusters), 4)
-        ids = np.arange(first, first + len(labels))
-        groups.append(GroupIndex.from_labels(GroupLabels(scenario, group, ids, labels)))
-        first += len(labels)
-    return groups
-
-
 def make_stage(config: PromptConfig, device: str = "cpu") -> StageTwo:
     clusters = [k for _, _, k in BLOCKS]
     learner = PromptLearner.from_clip(make_clip(device), clusters, config, seed=3)
@@ -86,7 +76,7 @@ def make_stage(config: PromptConfig, device: str = "cpu") -> StageTwo:
 
 def make_plan(step: int, config: PromptConfig) -> BatchPlan:
     return plan_step(
-        make_groups(),
+        make_groups(BLOCKS),
         clusters_per_group=config.clusters_per_group,
         images_per_cluster=config.images_per_cluster,
         seed=0,

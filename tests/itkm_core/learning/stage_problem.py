@@ -57,9 +57,10 @@ def make_config(**changes: Any) -> HomogeneousConfig:
     return HomogeneousConfig(**{**values, **changes})
 
 
-def make_groups() -> list[GroupIndex]:
+def make_groups(blocks: list[tuple[int, int, int]] = BLOCKS) -> list[GroupIndex]:
+    """Of (scenario, group, clusters); sample ids count through the blocks."""
     groups, first = [], 0
-    for scenario, group, clusters in BLOCKS:
+    for scenario, group, clusters in blocks:
         labels = np.repeat(np.arange(clusters), IMAGES_PER_CLUSTER)
         ids = np.arange(first, first + len(labels))
         groups.append(GroupIndex.from_labels(GroupLabels(scenario, group, ids, labels)))

@@ -1,4 +1,4 @@
-"""Reading a training configuration must stay cheap: command lines do it before anything else."""
+"""Training configurations refuse wrong values; importing them loads no torch, since every command does it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,12 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from itkm_core.learning.config import HeterogeneousConfig, HomogeneousConfig, MatchConfig
-
-
-def test_defaults_are_the_methods() -> None:
-    config = HomogeneousConfig()
-    assert (config.temperature, config.momentum) == (0.05, 0.2)
-    assert (config.clusters_per_group, config.images_per_cluster) == (16, 4)
-    added = HeterogeneousConfig()
-    assert (added.chm_weight, added.ihm_weight, added.text_weight) == (1, 1, 1)
-    assert (added.text_temperature, added.max_negatives) == (0.05, 8192)
-    match = MatchConfig()
-    assert (match.image_weight, match.quantile, match.k) == (0.5, 0.2, 20)
-    assert (match.dense_limit, match.candidates) == (5000, 50)
+from itkm_core.learning.config import (
+    HeterogeneousConfig,
+    HomogeneousConfig,
+    PromptConfig,
+    TextUpdateConfig,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +28,20 @@ def test_wrong_values(options: dict[str, object]) -> None:
 def test_wrong_values_of_stage_three(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         HeterogeneousConfig(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"m": 4}, {"tokens": 0}, {"template": "a person"}, {"template": "{} {}"}, {"temperature": 0}],
+)
+def test_wrong_values_of_stage_two(options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        PromptConfig(**options)  # type: ignore[arg-type]
+
+
+def test_wrong_values_of_the_text_update() -> None:
+    with pytest.raises(ValidationError):
+        TextUpdateConfig(rho=1.1)
 
 
 def test_configurations_import_without_torch() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import io
 from typing import Any
 
 import numpy as np
 import pytest
 import stage_problem as problem
 import torch
+from resumption import resume_and_compare
 from torch import Tensor
 
 from itkm_core.corpus.sampling import BatchPlan
@@ -122,29 +122,10 @@ def test_learning_rate_follows_the_step_of_the_run() -> None:
     assert stage.step(images, plan).learning_rate == pytest.approx(1e-5)
 
 
-def step_many(stage: StageOne, first: int, last: int) -> list[float]:
-    losses = []
-    for step in range(first, last):
-        plan = problem.make_plan(step, stage.config)
-        losses.append(stage.step(problem.make_images(plan), plan).loss)
-    return losses
-
-
 def test_a_resumed_run_is_the_unbroken_one() -> None:
-    unbroken = problem.make_stage(problem.make_config())
-    expected = step_many(unbroken, 0, 8)
-    stage = problem.make_stage(problem.make_config())
-    losses = step_many(stage, 0, 4)
-    file = io.BytesIO()
-    torch.save(stage.state_dict(), file)
-    weights = copy.deepcopy(stage.encoder.state_dict())
-    step_many(stage, 4, 6)  # goes on after the checkpoint, and is lost
-    again = problem.make_stage(problem.make_config())
-    again.encoder.load_state_dict(weights)
-    file.seek(0)
-    again.load_state_dict(torch.load(file, weights_only=True))
-    losses += step_many(again, 4, 8)
-    assert losses == expected
+    again, unbroken = resume_and_compare(
+        problem, problem.make_images, trained=lambda stage: stage.encoder
+    )
     for a, b in zip(again.memories, unbroken.memories, strict=True):
         assert torch.equal(a.centroids, b.centroids)
     for name, value in again.encoder.state_dict().items():
@@ -199,7 +180,7 @@ def test_images_plan_and_memories_must_belong_together() -> None:
     with pytest.raises(TrainingError, match="Block 1 has an image of cluster"):
         stage.step(images, plan)
     stage.memories.pop()
-    with pytest.raises(TrainingError, match="3 memories"):
+    with pytest.raises(TrainingError, match="memories of 3 blocks"):
         stage.step(images, plan)
 
 

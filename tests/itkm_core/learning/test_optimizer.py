@@ -7,11 +7,12 @@ from itertools import pairwise
 import pytest
 import torch
 
+from itkm_core.learning.config import HomogeneousConfig
 from itkm_core.learning.optimizer import learning_rate, make_optimizer
 from itkm_core.model.clip import build_clip
 from itkm_core.model.image_encoder import ImageEncoder
 
-SCHEDULE = {"lr": 2.0, "warmup_steps": 4, "total_steps": 24, "min_lr_ratio": 0.1}
+SCHEDULE = HomogeneousConfig(lr=2.0, warmup_steps=4, min_lr_ratio=0.1)
 
 
 def test_only_matrices_decay() -> None:
@@ -45,7 +46,7 @@ def test_frozen_parameters_stay_out() -> None:
 
 
 def test_schedule() -> None:
-    rates = [learning_rate(step, **SCHEDULE) for step in range(30)]  # type: ignore[arg-type]
+    rates = [learning_rate(step, 24, SCHEDULE) for step in range(30)]
     assert rates[:5] == [0.5, 1.0, 1.5, 2.0, 2.0]
     assert all(a > b for a, b in pairwise(rates[4:24]))
     assert rates[23] == pytest.approx(0.2)
@@ -57,5 +58,5 @@ def test_schedule() -> None:
 @pytest.mark.parametrize("total", [1, 4, 5])
 def test_short_runs(total: int) -> None:
     for step in range(8):
-        rate = learning_rate(step, **{**SCHEDULE, "total_steps": total})  # type: ignore[arg-type]
+        rate = learning_rate(step, total, SCHEDULE)
         assert 0 < rate <= 2.0

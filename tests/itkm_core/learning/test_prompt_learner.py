@@ -26,7 +26,6 @@ def make(clip: LoadedClip, seed: int = 0, **changes: object) -> PromptLearner:
 def test_one_row_of_tokens_for_every_cluster(clip: LoadedClip) -> None:
     learner = make(clip)
     assert learner.offsets.tolist() == [0, 3, 4, 10]
-    assert learner.num_blocks == 3
     assert learner.tokens.shape == (10, 4, 64)
     assert learner.tokens.dtype == torch.float32
     assert learner.tokens.std().item() == pytest.approx(0.02, rel=0.1)

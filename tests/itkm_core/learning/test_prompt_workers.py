@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
+import prompt_worker as worker
 import pytest
 import torch
 
-SCRIPT = Path(__file__).with_name("prompt_worker.py")
 WORLD = 2
-
-
-def load_script() -> Any:
-    spec = importlib.util.spec_from_file_location("prompt_worker", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-worker = load_script()
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +19,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("workers")
     ends = [str(folder / "rendezvous"), str(folder), ",".join(worker.MODES)]
     processes = [
-        subprocess.Popen([sys.executable, str(SCRIPT), str(rank), str(WORLD), *ends])
+        subprocess.Popen([sys.executable, worker.__file__, str(rank), str(WORLD), *ends])
         for rank in range(WORLD)
     ]
     try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import prompt_worker as problem
 import pytest
 import torch
+from resumption import resume_and_compare
 from torch import Tensor
 
 from itkm_core.corpus.sampling import BatchPlan
@@ -17,19 +16,6 @@ from itkm_core.errors import TrainingError
 from itkm_core.learning.prompt_health import prompt_accuracy, scenario_cosine
 from itkm_core.learning.prompt_learner import offline_text
 from itkm_core.learning.prompts import StageTwo
-
-
-def load_problem() -> Any:
-    path = Path(__file__).with_name("prompt_worker.py")
-    spec = importlib.util.spec_from_file_location("prompt_worker", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-problem = load_problem()
 
 
 def make(step: int = 0, **changes: Any) -> tuple[StageTwo, Tensor, BatchPlan]:
@@ -195,27 +181,8 @@ def test_learning_rate_follows_the_step() -> None:
     assert stage.step(vectors, plan).learning_rate == pytest.approx(0.05 * 0.01)
 
 
-def step_many(stage: StageTwo, first: int, last: int) -> list[float]:
-    losses = []
-    for step in range(first, last):
-        plan = problem.make_plan(step, stage.config)
-        losses.append(stage.step(problem.make_vectors(plan), plan).loss)
-    return losses
-
-
 def test_a_resumed_run_is_the_unbroken_one() -> None:
-    unbroken = problem.make_stage(problem.make_config())
-    expected = step_many(unbroken, 0, 8)
-    stage = problem.make_stage(problem.make_config())
-    losses = step_many(stage, 0, 4)
-    file = io.BytesIO()
-    torch.save(stage.state_dict(), file)
-    step_many(stage, 4, 6)  # goes on after the checkpoint, and is lost
-    file.seek(0)
-    again = problem.make_stage(problem.make_config())
-    again.load_state_dict(torch.load(file, weights_only=True))
-    losses += step_many(again, 4, 8)
-    assert losses == expected
+    again, unbroken = resume_and_compare(problem, problem.make_vectors)
     assert again.global_step == 8
     assert torch.equal(again.learner.tokens, unbroken.learner.tokens)
 

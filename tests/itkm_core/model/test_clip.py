@@ -148,10 +148,22 @@ def test_a_lone_file_of_openai_under_a_plain_name_warns(small: Path) -> None:
         load_clip("small", str(path))
 
 
-def test_pt_files_are_read_as_tensors_only(small: Path, tmp_path: Path) -> None:
-    path = tmp_path / "small.pt"
-    torch.save({"state_dict": open_clip.CLIP(**copy.deepcopy(SMALL)).state_dict()}, path)
-    load_clip("small", str(path))
+def test_pt_files_are_read_as_tensors_only(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = open_clip.CLIP(**copy.deepcopy(SMALL)).state_dict()
+    torch.save({"state_dict": state}, tmp_path / "small.pt")
+    read, asked = torch.load, []
+
+    def load(*args: Any, **options: Any) -> Any:
+        asked.append(options.get("weights_only"))
+        return read(*args, **options)
+
+    monkeypatch.setattr(torch, "load", load)
+    loaded = load_clip("small", str(tmp_path / "small.pt")).model.state_dict()
+    assert asked == [True]
+    assert set(loaded) == set(state)
+    assert all(torch.equal(loaded[name], value) for name, value in state.items())
 
 
 class Attack:

@@ -308,7 +308,7 @@ def test_faults_of_the_sources_leave_nothing(picture_tree, tmp_path: Path) -> No
     for sources, message in (
         ([folder(tmp_path / "empty")], "no pictures in"),
         ([folder(root), folder(root)], "have the same name"),
-        ([folder(root, pattern="{name}")], "do not fit the pattern"),
+        ([folder(root, pattern="{name}")], "do not match the pattern"),
     ):
         with pytest.raises(CorpusError, match=message):
             ingest(config(*sources), tmp_path / "out" / "corpus")

@@ -185,7 +185,7 @@ def test_weights_that_a_machine_does_not_have_are_one_error(
     model = source.model.model_copy(update={"pretrained": str(tmp_path / "mine.safetensors")})
     out = Place.at(tmp_path / "features")
     config = load_config("tiny", ["compute.num_extractors=1"])
-    with pytest.raises(ModelError, match=r"mine\.safetensors, and there is no such file on"):
+    with pytest.raises(ModelError, match=r"mine\.safetensors, but there is no such file on"):
         extract(
             corpus,
             EncoderSource(model, source.scenarios, seed=0),
