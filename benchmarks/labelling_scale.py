@@ -114,8 +114,8 @@ def worker(folder: Path, backend: str) -> None:
     facts = {
         "steps": dict(zip(STEPS, spent, strict=True)),
         "recall": near.recall,
-        "entries": len(encoding.columns) / len(rows),
-        "pairs": len(graph.neighbors) / len(rows),
+        "entries": len(encoding.columns.indices) / len(rows),
+        "pairs": len(graph.pairs.indices) / len(rows),
         "clusters": int(found.labels.max()) + 1,
         "outlier_share": float(np.mean(found.labels < 0)),
         "estimate_bytes": estimate_memory(*rows.shape, k1=k1, k2=k2, backend=backend),

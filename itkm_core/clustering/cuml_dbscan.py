@@ -49,16 +49,7 @@ def cuml_dbscan(graph: JaccardGraph, *, eps: float, min_samples: int) -> Cluster
 
     types, threshold = graph.types, eps + TIE_TOLERANCE
     far = np.ones((len(types.group), len(types.group)), np.float32)
-    _mark_near(
-        graph.start,
-        graph.neighbors,
-        graph.distances,
-        graph.within,
-        types.start,
-        types.members,
-        threshold,
-        far,
-    )
+    _mark_near(graph, threshold, far)
     found = DBSCAN(eps=0.5, min_samples=min_samples, metric="precomputed", output_type="numpy").fit(
         far
     )
@@ -73,32 +64,25 @@ def cuml_dbscan(graph: JaccardGraph, *, eps: float, min_samples: int) -> Cluster
     stands_for[known] = core_images[place]
     known_by = np.full(len(core), -1, np.int64)
     known_by[core] = stands_for[component[types.first[core]]]
-    last = types.members[types.start[1:] - 1]
+    last = types.members.indices[types.members.indptr[1:] - 1]
     apart = core & (component[types.first] != component[last])
     return clustering_of(graph, core, apart, known_by, eps=eps)
 
 
 @kernel
-def _mark_near(
-    start: Array,
-    neighbors: Array,
-    distances: Array,
-    within: Array,
-    member_start: Array,
-    members: Array,
-    threshold: float,
-    far: Array,
-) -> None:
+def _mark_near(graph: JaccardGraph, threshold: float, far: Array) -> None:
     """Set far[i, j] float32 [N, N] to 0 where images i and j are near, or the same."""
+    start, neighbors = graph.pairs
+    member_start, members = graph.types.members
     for t in range(start.size - 1):
         for a in range(member_start[t], member_start[t + 1]):
             row = members[a]
             far[row, row] = 0.0
-            if within[t] <= threshold:
+            if graph.within[t] <= threshold:
                 for b in range(member_start[t], member_start[t + 1]):
                     far[row, members[b]] = 0.0
             for at in range(start[t], start[t + 1]):
-                if distances[at] <= threshold:
+                if graph.distances[at] <= threshold:
                     other = neighbors[at]
                     for b in range(member_start[other], member_start[other + 1]):
                         far[row, members[b]] = 0.0

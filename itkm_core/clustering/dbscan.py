@@ -1,7 +1,7 @@
 """DBSCAN on the sparse Jaccard graph.
 
 Ester, Kriegel, Sander and Xu, "A Density-Based Algorithm for Discovering Clusters", KDD 1996. There a border
-image goes to the first cluster that reaches it, so its label hangs on the order of the rows. Here it goes to the
+image goes to the first cluster that reaches it, so its label depends on the order of the rows. Here it goes to the
 cluster of its nearest core neighbour [ours]: among equally near ones (as float32) to the cluster with more core
 neighbours, then to the one whose first core member comes first. Core images and their clusters are the paper's.
 """
@@ -35,11 +35,13 @@ def dbscan(graph: JaccardGraph, *, eps: float, min_samples: int) -> Clustering:
         raise ConfigError(
             f"eps is {eps}, but the graph holds distances up to {graph.max_distance}: build it to eps"
         )
-    types = graph.types
-    pairs = graph.start, graph.neighbors, graph.distances
     threshold = eps + TIE_TOLERANCE
-    found = _components(*pairs, graph.within, types.first, types.sizes, threshold, min_samples)
-    return Clustering(*_labels(*pairs, types.group, types.sizes, threshold, *found))
+    core = core_types(graph, threshold, min_samples)
+    part = np.full(len(core), -1)
+    apart = open_clusters(graph, threshold, core, 0, part)
+    # A part is named after its lowest type, whose first image is the part's first.
+    known_by = np.where(core, graph.types.first[part], -1)
+    return clustering_of(graph, core, apart, known_by, eps=eps)
 
 
 def clustering_of(
@@ -50,76 +52,72 @@ def clustering_of(
     *,
     eps: float,
 ) -> Clustering:
-    """The clustering whose core types and clusters of these another DBSCAN found, as `_components` returns them."""
-    pairs = graph.start, graph.neighbors, graph.distances
-    types, threshold = graph.types, eps + TIE_TOLERANCE
-    return Clustering(*_labels(*pairs, types.group, types.sizes, threshold, core, apart, known_by))
+    """The clustering with these core types.
+
+    `core`, `apart` bool [T]: whether a type's images are core, and a cluster each. `known_by` int64 [T]: the first core
+    image of a core type's cluster, which stands for it.
+    """
+    return Clustering(*_labels(graph, eps + TIE_TOLERANCE, core, apart, known_by))
 
 
 @kernel
-def _components(
-    start: Array,
-    neighbors: Array,
-    distances: Array,
-    within: Array,
-    first: Array,
-    sizes: Array,
-    threshold: float,
-    min_samples: int,
-) -> tuple[Array, Array, Array]:
-    """Of each type: whether it is core, whether its images are a cluster each, and its cluster's first core image.
-
-    That image stands for the cluster. Types are numbered by first image, and unions keep the lower type, so it is
-    the first image of a component's root; -1 for a type that is not core.
-    """
-    num_types = first.size
-    core = np.empty(num_types, np.bool_)
-    for t in range(num_types):
-        count = 1
-        if within[t] <= threshold:
-            count = sizes[t]
+def core_types(graph: JaccardGraph, threshold: float, min_samples: int) -> Array:
+    """Types, bool [T], of which each image has `min_samples` images within the threshold, itself counted."""
+    start, neighbors = graph.pairs
+    sizes = np.diff(graph.types.members.indptr)
+    core = np.empty(sizes.size, np.bool_)
+    for t in range(sizes.size):
+        count = sizes[t] if graph.within[t] <= threshold else 1
         for at in range(start[t], start[t + 1]):
-            if distances[at] <= threshold:
+            if graph.distances[at] <= threshold:
                 count += sizes[neighbors[at]]
         core[t] = count >= min_samples
-    parent = np.arange(num_types)
-    # Images of a core type that are neither near each other nor near another core are a cluster each.
-    apart = np.zeros(num_types, np.bool_)
-    for t in range(num_types):
-        apart[t] = core[t] and within[t] > threshold
-        for at in range(start[t], start[t + 1]):
-            other = neighbors[at]
-            if core[t] and core[other] and distances[at] <= threshold:
-                apart[t] = False
-                a = _root(parent, t)
-                b = _root(parent, other)
-                parent[max(a, b)] = min(a, b)
-    known_by = np.full(num_types, -1, np.int64)
-    for t in range(num_types):
-        if core[t]:
-            known_by[t] = first[_root(parent, t)]
-    return core, apart, known_by
+    return core
+
+
+@kernel
+def open_clusters(
+    graph: JaccardGraph, threshold: float, core: Array, first_number: int, cluster: Array
+) -> Array:
+    """A cluster for each connected part of the `core` types, bool [T], that have none yet.
+
+    `cluster` [T] (-1: none), changed in place, becomes `first_number` + the lowest type of the part. Returns the types
+    (bool [T]) whose images are a cluster each: near neither each other nor another core image.
+    """
+    start, neighbors = graph.pairs
+    apart = np.zeros(core.size, np.bool_)
+    stack = np.empty(core.size, np.int64)
+    for t in range(core.size):
+        if not core[t] or cluster[t] >= 0:
+            continue
+        cluster[t] = first_number + t
+        stack[0] = t
+        size = 1
+        num_types = 0
+        while size:
+            size -= 1
+            member = stack[size]
+            num_types += 1
+            for at in range(start[member], start[member + 1]):
+                other = neighbors[at]
+                if core[other] and cluster[other] < 0 and graph.distances[at] <= threshold:
+                    cluster[other] = first_number + t
+                    stack[size] = other
+                    size += 1
+        apart[t] = num_types == 1 and graph.within[t] > threshold
+    return apart
 
 
 @kernel
 def _labels(
-    start: Array,
-    neighbors: Array,
-    distances: Array,
-    type_of: Array,
-    sizes: Array,
-    threshold: float,
-    core: Array,
-    apart: Array,
-    known_by: Array,
+    graph: JaccardGraph, threshold: float, core: Array, apart: Array, known_by: Array
 ) -> tuple[Array, Array]:
     """Labels and core flags of images, from a graph over types of images (all of a type alike)."""
+    type_of = graph.types.group
     known_by = known_by.copy()
-    for t in range(sizes.size):
+    for t in range(core.size):
         if not core[t]:
-            known_by[t] = _cluster_of_border(
-                start, neighbors, distances, sizes, threshold, core, apart, known_by, t
-            )
+            known_by[t] = _cluster_of_border(graph, threshold, core, apart, known_by, t)
     labels = np.full(type_of.size, -1, np.int64)
     is_core = np.empty(type_of.size, np.bool_)
     number = np.full(type_of.size, -1, np.int64)
@@ -137,26 +135,12 @@ def _labels(
 
 
 @kernel
-def _root(parent: Array, node: int) -> int:
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]
-        node = parent[node]
-    return node
-
-
-@kernel
 def _cluster_of_border(
-    start: Array,
-    neighbors: Array,
-    distances: Array,
-    sizes: Array,
-    threshold: float,
-    core: Array,
-    apart: Array,
-    known_by: Array,
-    t: int,
+    graph: JaccardGraph, threshold: float, core: Array, apart: Array, known_by: Array, t: int
 ) -> int:
-    """First core member of the cluster a type that is not core belongs to, -1 for none."""
+    """First core member of the cluster that a type that is not core belongs to, -1 for none."""
+    start, neighbors = graph.pairs
+    member_start, distances = graph.types.members.indptr, graph.distances
     best = -1
     best_distance = np.float32(2)
     best_count = 0
@@ -170,7 +154,7 @@ def _cluster_of_border(
         for among in range(start[t], start[t + 1]):
             peer = neighbors[among]
             if core[peer] and distances[among] <= threshold and known_by[peer] == known_by[other]:
-                count += 1 if apart[peer] else sizes[peer]
+                count += 1 if apart[peer] else member_start[peer + 1] - member_start[peer]
         if (
             distance < best_distance
             or count > best_count

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from itkm_core.clustering.sparse_rows import SparseRows
+from itkm_core.neighbors.csr import Csr, row_starts
 from itkm_core.neighbors.kernels import Array
 from itkm_core.neighbors.products import readable
 
@@ -52,8 +53,8 @@ def encode_on_device(
         values = _weights(torch.from_numpy(readable(rows)).to(device), sizes, columns)
         if k2 > 1:
             sizes, columns, values = _mean_rows(sizes, columns, values, listed[:, :k2])
-        start = np.concatenate([[0], np.cumsum(sizes.cpu().numpy())]).astype(np.int64)
-        return SparseRows(start, columns.int().cpu().numpy(), values.cpu().numpy())
+        listed_columns = Csr(row_starts(sizes.cpu().numpy()), columns.int().cpu().numpy())
+        return SparseRows(listed_columns, values.cpu().numpy())
 
 
 def pairs_on_device(

@@ -10,8 +10,7 @@ beyond the first k1) have one row of the graph between them, so thousands of cop
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from itkm_core.clustering.device import or_none, pairs_on_device
 from itkm_core.clustering.encoding import encode
 from itkm_core.clustering.sparse_rows import SparseRows, shared_columns, take
+from itkm_core.neighbors.csr import Csr
 from itkm_core.neighbors.equal_rows import Groups, group_equal_lists, regrouped
 from itkm_core.neighbors.kernels import Array, kernel, span_in_blocks
 from itkm_core.neighbors.workers import Workers, joined_each
@@ -27,17 +27,15 @@ TIE_TOLERANCE = 1e-6
 """d <= eps + this counts as within eps: distances repeat exactly (d = 0.5), their float sums do not."""
 
 
-@dataclass(frozen=True)
-class JaccardGraph:
-    """Pairs of types within `max_distance` (+ 1e-6), symmetric, each type's own pairs apart.
+class JaccardGraph(NamedTuple):
+    """Pairs of types within `max_distance` (+ 1e-6), symmetric; kernels take the graph whole.
 
-    `types`: the N images in T groups. CSR over types: `start` int64 [T+1], `neighbors` int32 (ascending),
-    `distances` float64. `within` float64 [T]: distance between two different images of one type.
+    `types`: the N images in T groups. `pairs`: the neighbours of each type, int32, ascending, itself not among them,
+    with `distances` float64 beside them. `within` float64 [T]: distance between two different images of one type.
     """
 
     types: Groups
-    start: npt.NDArray[np.int64]
-    neighbors: npt.NDArray[np.int32]
+    pairs: Csr
     distances: npt.NDArray[np.float64]
     within: npt.NDArray[np.float64]
     max_distance: float
@@ -61,10 +59,10 @@ def jaccard_graph(
 def graph_of(encoding: SparseRows, max_distance: float, workers: Workers) -> JaccardGraph:
     """As `jaccard_graph`, from the rows of V; types are in order of their first image, whatever V's order."""
     shared = shared_columns(encoding)
-    types = group_equal_lists(shared.start, shared.columns, shared.values)
+    types = group_equal_lists(shared.columns, shared.values)
     if len(types.first) < len(shared):
         shared = take(shared, types.first)
-    mine = shared.start, shared.columns, shared.values
+    mine = *shared.columns, shared.values
     threshold = max_distance + TIE_TOLERANCE
     found = None
     if workers.device is not None:
@@ -76,14 +74,16 @@ def graph_of(encoding: SparseRows, max_distance: float, workers: Workers) -> Jac
         del held, arrays
     sizes, later, distances = found
     start, neighbors, both = _both_directions(sizes, later, distances)
-    mass = np.add.reduceat(np.append(shared.values, 0.0), shared.start[:-1])
-    mass[np.diff(shared.start) == 0] = 0.0
+    mass = np.add.reduceat(np.append(shared.values, 0.0), shared.columns.indptr[:-1])
+    mass[shared.columns.sizes == 0] = 0.0
     within = np.maximum(1 - mass / (2 - mass), 0)
     if encoding.order is None:
-        return JaccardGraph(types, start, neighbors, both, within, max_distance)
+        return JaccardGraph(types, Csr(start, neighbors), both, within, max_distance)
     types, number = regrouped(types, encoding.order)
     start, neighbors, both = _renumbered(start, neighbors, both, number)
-    return JaccardGraph(types, start, neighbors, both, within[np.argsort(number)], max_distance)
+    return JaccardGraph(
+        types, Csr(start, neighbors), both, within[np.argsort(number)], max_distance
+    )
 
 
 def _pairs_of_span(row_start: Array, *arguments: Any) -> tuple[Array, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from itkm_core.clustering.jaccard import TIE_TOLERANCE
 from itkm_core.errors import ConfigError
-from itkm_core.neighbors.nearest import RECALL
+from itkm_core.neighbors.lists import RECALL
 
 
 @dataclass(frozen=True)

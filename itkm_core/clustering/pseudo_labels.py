@@ -17,7 +17,8 @@ from itkm_core.clustering.jaccard import JaccardGraph, jaccard_graph
 from itkm_core.clustering.options import LabelOptions, check_eps
 from itkm_core.errors import FeatureError
 from itkm_core.neighbors.kernels import thread_count
-from itkm_core.neighbors.nearest import RECALL, nearest
+from itkm_core.neighbors.lists import RECALL
+from itkm_core.neighbors.nearest import nearest
 from itkm_core.neighbors.search import resolve_backend
 from itkm_core.neighbors.unit_rows import unit_rows
 from itkm_core.neighbors.workers import Threads, Workers

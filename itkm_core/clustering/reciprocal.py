@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from itkm_core.clustering.sparse_rows import SparseRows
+from itkm_core.neighbors.csr import Csr, row_starts
 from itkm_core.neighbors.kernels import Array, kernel, span_in_blocks
 from itkm_core.neighbors.similarity import softmax_rows
 from itkm_core.neighbors.workers import Workers, joined, joined_each
@@ -40,15 +41,15 @@ def encode_on_host(
     sets = workers.spans(_sets_of_span, num_rows, 1, ranked, workers.share(back), half)
     sizes, columns = joined_each(sets)
     del sets, back
-    start = _row_starts(sizes)
+    start = row_starts(sizes)
     where = workers.share(start), workers.share(columns)
     images = workers.share(rows), workers.share(order)
     values = joined(workers.spans(_weights_of_span, num_rows, 1, *images, *where))
     if k2 == 1:
-        return SparseRows(start, columns, values, order)
+        return SparseRows(Csr(start, columns), values, order)
     means = workers.spans(_means_of_span, num_rows, 1, *where, workers.share(values), ranked, k2)
     sizes, columns, values = joined_each(means)
-    return SparseRows(_row_starts(sizes), columns, values, order)
+    return SparseRows(Csr(row_starts(sizes), columns), values, order)
 
 
 def order_by_neighbors(lists: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
@@ -90,10 +91,6 @@ def _means_of_span(
     """Each row becomes the mean of the rows of its first k2 list entries."""
     arguments = row_start, columns, values, lists, k2
     return span_in_blocks(_mean_rows, len(lists), start, stop, threads, *arguments)
-
-
-def _row_starts(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 @kernel

@@ -29,25 +29,14 @@ def silhouette(
     sizes = np.bincount(labels[labels >= 0])
     if len(sizes) < 2:
         return None
-    types = graph.types
-    # Distances beyond the graph's reach count as 1 also between the images of a type.
+    # Distances beyond the graph's reach count as 1 between the images of a type too.
     far = graph.within > graph.max_distance + TIE_TOLERANCE
-    within = np.where(far, 1.0, graph.within)
+    cut = graph._replace(within=np.where(far, 1.0, graph.within))
+    num_types = len(graph.within)
     sums = map_blocks(
-        lambda a, b: _sums_of_types(
-            graph.start,
-            graph.neighbors,
-            graph.distances,
-            within,
-            types.start,
-            types.members,
-            labels,
-            sizes,
-            a,
-            b,
-        ),
-        len(types.first),
-        scratch_block(len(types.first)),
+        lambda a, b: _sums_of_types(cut, labels, sizes, a, b),
+        num_types,
+        scratch_block(num_types),
         threads,
     )
     return float(np.concatenate(sums).sum() / len(labels))
@@ -55,22 +44,16 @@ def silhouette(
 
 @kernel
 def _sums_of_types(
-    start: Array,
-    neighbors: Array,
-    distances: Array,
-    within: Array,
-    member_start: Array,
-    members: Array,
-    labels: Array,
-    sizes: Array,
-    first: int,
-    stop: int,
+    graph: JaccardGraph, labels: Array, sizes: Array, first: int, stop: int
 ) -> Array:
     """For types first..stop, the sum of the silhouettes of their images, float64 [B].
 
     The images of a type share a cluster, or (see `dbscan`) are the first of a cluster each; then only the
     lowest image's can have members of other types, and the others' silhouettes are 0.
     """
+    start, neighbors = graph.pairs
+    member_start, members = graph.types.members
+    distances, within = graph.distances, graph.within
     result = np.zeros(stop - first)
     # 1 - d summed over the members of a cluster that are near, for the clusters in `touched`.
     near = np.zeros(sizes.size)

@@ -22,7 +22,7 @@ from itkm_core.clustering.pseudo_labels import JaccardSpace, PseudoLabels, jacca
 from itkm_core.clustering.silhouette import silhouette
 from itkm_core.errors import ConfigError
 from itkm_core.neighbors.kernels import thread_count
-from itkm_core.neighbors.nearest import RECALL
+from itkm_core.neighbors.lists import RECALL
 from itkm_core.neighbors.workers import Threads, Workers
 
 

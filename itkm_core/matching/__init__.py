@@ -7,7 +7,6 @@ from itkm_core.matching.accuracy import (
     instance_precision,
 )
 from itkm_core.matching.clusters import ClusterMatches, joined_rows, match_clusters
-from itkm_core.matching.csr import Csr
 from itkm_core.matching.health import (
     ClusterHealth,
     InstanceHealth,
@@ -17,6 +16,7 @@ from itkm_core.matching.health import (
     problems,
 )
 from itkm_core.matching.instances import InstanceMatches, match_instances
+from itkm_core.neighbors.csr import Csr
 
 __all__ = [
     "ClusterAccuracy",

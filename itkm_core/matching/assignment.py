@@ -17,7 +17,7 @@ from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-from itkm_core.neighbors.across import nearest_across
+from itkm_core.neighbors.nearest import nearest_across
 
 Numbers = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.float32]

@@ -21,7 +21,7 @@ from itkm_core.matching.assignment import (
     SparseAffinities,
     progressive,
 )
-from itkm_core.matching.csr import Csr, csr_of_pairs
+from itkm_core.neighbors.csr import Csr, csr_of_pairs
 from itkm_core.neighbors.similarity import listed_cosines
 from itkm_core.neighbors.unit_rows import unit_rows
 

@@ -24,10 +24,10 @@ import numpy.typing as npt
 
 from itkm_core.errors import ConfigError, FeatureError
 from itkm_core.matching.clusters import check_columns
-from itkm_core.matching.csr import Csr, csr_of_mask, empty_csr, mutual_entries
-from itkm_core.neighbors.across import nearest_across
+from itkm_core.neighbors.csr import Csr, csr_of_mask, empty_csr, mutual_entries
 from itkm_core.neighbors.equal_rows import group_equal_rows
 from itkm_core.neighbors.kernels import Array, kernel, map_blocks, thread_count
+from itkm_core.neighbors.nearest import nearest_across
 from itkm_core.neighbors.similarity import listed_cosines
 from itkm_core.neighbors.unit_rows import unit_rows
 
@@ -163,7 +163,7 @@ def _near_in_text(
     near = nearest_across(asking, distinct, num_near, backend=backend, num_threads=threads).indices
     # The cosines again: the search hands them on rounded to float32, and ties are decided on them.
     steps = _in_steps(listed_cosines(asking, distinct, near, 0, len(near)))
-    ahead = np.cumsum(kinds.sizes[near], axis=1)
+    ahead = np.cumsum(kinds.members.sizes[near], axis=1)
     keep = np.empty(lists.shape, np.bool_)
 
     def block(start: int, stop: int) -> None:

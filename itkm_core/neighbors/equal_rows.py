@@ -2,49 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from itkm_core.neighbors.csr import Csr, row_starts
 from itkm_core.neighbors.kernels import Array, kernel
 
 
-@dataclass(frozen=True)
-class Groups:
+class Groups(NamedTuple):
     """Rows sorted into groups of equal rows; groups are numbered in order of their first row.
 
-    `group` int32 [N] (the group of each row), `first` int64 [G] (its lowest row), `start` int64 [G+1] and
-    `members` int32 [N] (rows of group g, ascending: members[start[g]:start[g+1]]).
+    `group` int32 [N]: the group of each row. `first` int64 [G]: its lowest row. `members`: the rows of each group,
+    ascending, int32.
     """
 
     group: npt.NDArray[np.int32]
     first: npt.NDArray[np.int64]
-    start: npt.NDArray[np.int64]
-    members: npt.NDArray[np.int32]
-
-    @property
-    def sizes(self) -> npt.NDArray[np.int64]:
-        """Rows in each group, int64 [G]."""
-        return np.diff(self.start)
+    members: Csr
 
 
 def group_equal_rows(rows: npt.NDArray[np.float32]) -> Groups:
     """Groups of equal rows of a finite float32 array [N, D] (0.0 and -0.0 are equal), N < 2^31."""
     width = rows.shape[1]
     start = np.arange(len(rows) + 1, dtype=np.int64) * width
-    return group_equal_lists(start, np.zeros(0, np.int32), rows.reshape(-1))
+    return group_equal_lists(Csr(start, np.zeros(0, np.int32)), rows.reshape(-1))
 
 
-def group_equal_lists(
-    start: npt.NDArray[np.int64],
-    columns: npt.NDArray[np.int32],
-    values: npt.NDArray[np.floating],
-) -> Groups:
-    """Groups of equal rows of a CSR matrix; without `columns` (length 0) all rows have the same ones."""
-    hashes = _hash_rows(start, columns, values)
+def group_equal_lists(columns: Csr, values: npt.NDArray[np.floating]) -> Groups:
+    """Groups of equal rows of a sparse matrix; without `columns.indices` (length 0) all rows have the same columns."""
+    hashes = _hash_rows(columns, values)
     by_hash = np.argsort(hashes, kind="stable")
-    leader = _leaders(start, columns, values, hashes, by_hash)
+    leader = _leaders(columns, values, hashes, by_hash)
     is_first = leader == np.arange(len(leader))
     number = np.cumsum(is_first) - 1
     group = number[leader].astype(np.int32)
@@ -53,8 +43,8 @@ def group_equal_lists(
 
 def regrouped(groups: Groups, order: npt.NDArray[np.int32]) -> tuple[Groups, npt.NDArray[np.int64]]:
     """The same groups of rows that are called otherwise: row i is now order[i]. And each group's new number [G]."""
-    members = order[groups.members]
-    first = np.minimum.reduceat(members, groups.start[:-1]) if len(members) else members
+    start, members = groups.members.indptr, order[groups.members.indices]
+    first = np.minimum.reduceat(members, start[:-1]) if len(members) else members
     number = np.empty(len(first), np.int64)
     number[np.argsort(first)] = np.arange(len(first))
     group = np.empty(len(order), np.int32)
@@ -64,19 +54,19 @@ def regrouped(groups: Groups, order: npt.NDArray[np.int32]) -> tuple[Groups, npt
 
 def _groups(group: npt.NDArray[np.int32], first: npt.NDArray[np.int64]) -> Groups:
     """From the number of each row's group, and each group's lowest row."""
-    sizes = np.bincount(group, minlength=len(first))
-    start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return Groups(group, first, start, np.argsort(group, kind="stable").astype(np.int32))
+    start = row_starts(np.bincount(group, minlength=len(first)))
+    return Groups(group, first, Csr(start, np.argsort(group, kind="stable").astype(np.int32)))
 
 
 @kernel
-def _hash_rows(start: Array, columns: Array, values: Array) -> Array:
+def _hash_rows(columns: Csr, values: Array) -> Array:
+    start, indices = columns
     hashes = np.empty(start.size - 1, np.uint64)
     for row in range(hashes.size):
         mixed = np.uint64(1469598103934665603)
         for at in range(start[row], start[row + 1]):
-            if columns.size:
-                mixed = (mixed ^ np.uint64(columns[at])) * np.uint64(1099511628211)
+            if indices.size:
+                mixed = (mixed ^ np.uint64(indices[at])) * np.uint64(1099511628211)
             # Adding 0.0 turns -0.0 into 0.0; the quotient spreads small values over the integer range.
             number = np.int64((np.float64(values[at]) + 0.0) * 1.0e15)
             mixed = (mixed ^ np.uint64(number)) * np.uint64(1099511628211)
@@ -86,7 +76,7 @@ def _hash_rows(start: Array, columns: Array, values: Array) -> Array:
 
 
 @kernel
-def _leaders(start: Array, columns: Array, values: Array, hashes: Array, by_hash: Array) -> Array:
+def _leaders(columns: Csr, values: Array, hashes: Array, by_hash: Array) -> Array:
     """The lowest row equal to each row. A run of equal hashes may hold different rows: each is compared."""
     leader = np.empty(by_hash.size, np.int64)
     run = np.empty(by_hash.size, np.int64)
@@ -97,7 +87,7 @@ def _leaders(start: Array, columns: Array, values: Array, hashes: Array, by_hash
             num_run = 0
         leader[row] = row
         for index in range(num_run):
-            if _equal(start, columns, values, row, run[index]):
+            if _equal(columns, values, row, run[index]):
                 leader[row] = run[index]
                 break
         if leader[row] == row:
@@ -107,12 +97,13 @@ def _leaders(start: Array, columns: Array, values: Array, hashes: Array, by_hash
 
 
 @kernel
-def _equal(start: Array, columns: Array, values: Array, a: int, b: int) -> bool:
+def _equal(columns: Csr, values: Array, a: int, b: int) -> bool:
+    start, indices = columns
     if start[a + 1] - start[a] != start[b + 1] - start[b]:
         return False
     for offset in range(start[a + 1] - start[a]):
         if values[start[a] + offset] != values[start[b] + offset]:
             return False
-        if columns.size and columns[start[a] + offset] != columns[start[b] + offset]:
+        if indices.size and indices[start[a] + offset] != indices[start[b] + offset]:
             return False
     return True

@@ -19,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from itkm_core.neighbors.csr import Csr, row_starts
 from itkm_core.neighbors.kernels import Array, kernel, map_blocks
 from itkm_core.neighbors.products import (
     BLOCK_QUERIES,
@@ -49,13 +50,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class InvertedFile:
-    """`centroids` float32 [L, D]; list l holds `rows[start[l]:start[l+1]]`, which are the rows numbered
-    `numbers[start[l]:start[l+1]]` in the order they were given in. `rows` is a copy in order of the lists."""
+    """`centroids` float32 [L, D], and the `lists` of the rows nearest to each: int64 numbers of rows, as these came.
+    `rows`: a copy of the rows in order of the lists."""
 
     centroids: Rows
     rows: Rows
-    numbers: Ints
-    start: Ints
+    lists: Csr
 
 
 def make_inverted_file(rows: Rows, workers: Workers, num_lists: int | None = None) -> InvertedFile:
@@ -64,9 +64,8 @@ def make_inverted_file(rows: Rows, workers: Workers, num_lists: int | None = Non
     centroids = _k_means(rows, num_lists, workers)
     of_row = _nearest_centroid(rows, centroids, workers)
     order = np.argsort(of_row, kind="stable").astype(np.int64)
-    sizes = np.bincount(of_row, minlength=num_lists)
-    start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return InvertedFile(centroids, rows[order], order, start)
+    start = row_starts(np.bincount(of_row, minlength=num_lists))
+    return InvertedFile(centroids, rows[order], Csr(start, order))
 
 
 def probes_for(
@@ -77,8 +76,8 @@ def probes_for(
     `queries` [Q, D] and their exact `neighbors` int32 [Q, k] among the rows. All lists find all.
     """
     num_lists = len(file.centroids)
-    list_of = np.empty(len(file.numbers), np.int64)
-    list_of[file.numbers] = np.repeat(np.arange(num_lists), np.diff(file.start))
+    list_of = np.empty(len(file.rows), np.int64)
+    list_of[file.lists.indices] = file.lists.rows
     order = np.argsort(-(queries @ file.centroids.T), axis=1, kind="stable")
     place = np.empty_like(order)
     np.put_along_axis(place, order, np.arange(num_lists)[None], axis=1)
@@ -100,6 +99,7 @@ def search_inverted_file(
 
     Where these hold fewer rows, the last candidates are -1, of score -inf.
     """
+    list_start, numbers = file.lists
     with products() as product:
 
         def block(start: int, stop: int) -> Result:
@@ -109,7 +109,7 @@ def search_inverted_file(
             best = Best(len(asking), width)
             for each in np.flatnonzero(np.diff(bounds)):
                 here = by_list[bounds[each] : bounds[each + 1]]
-                first, last = int(file.start[each]), int(file.start[each + 1])
+                first, last = int(list_start[each]), int(list_start[each + 1])
                 for some in range(0, len(here), AT_A_LIST):
                     part = here[some : some + AT_A_LIST]
                     vectors = _padded(asking, part)
@@ -119,7 +119,7 @@ def search_inverted_file(
                         rows = file.rows[tile : tile + _rounded(num, ROWS_STEP)]
                         best.offer(product(vectors, rows), tile, part, num)
             scores, found = best.take()
-            return use(start, scores, np.where(found < 0, -1, file.numbers[found]).astype(np.int32))
+            return use(start, scores, np.where(found < 0, -1, numbers[found]).astype(np.int32))
 
         return map_blocks(block, len(queries), TOGETHER, num_threads)
 

@@ -1,4 +1,4 @@
-"""Float32 searches that propose neighbours; which of them are right is decided in `nearest.py`.
+"""Float32 searches that propose neighbours; which of them are right is decided in `lists.py`.
 
 faiss's flat index and torch in blocks do the same arithmetic, the inverted file on fewer rows. Their scores are
 float32 sums in an order of their own, so they differ in the last bits and order near ties differently: nothing

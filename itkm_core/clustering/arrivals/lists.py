@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.neighbors.across import nearest_across
 from itkm_core.neighbors.kernels import Array, kernel, map_blocks
-from itkm_core.neighbors.nearest import BLOCK_ROWS, nearest
+from itkm_core.neighbors.nearest import BLOCK_ROWS, nearest, nearest_across
 from itkm_core.neighbors.search import APPROXIMATE_FROM, Backend, resolve_backend
 from itkm_core.neighbors.similarity import listed_cosines
 from itkm_core.neighbors.workers import Workers

@@ -1,36 +1,39 @@
-"""Kernels: the cluster of the nearest images of types of images. [ours]
-
-Both take the graph over T types (`start`, `neighbors`, `distances`, `within`) and the `threshold`, eps + 1e-6, first.
-"""
+"""Kernels: the cluster of the nearest images of types of images. [ours]"""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from itkm_core.clustering.confidence import Members
+from itkm_core.clustering.jaccard import JaccardGraph
 from itkm_core.neighbors.kernels import Array, kernel
+
+
+class Offers(NamedTuple):
+    """Of each cluster, how near its nearest image is (float32 [C], -1: none) and how many are near (int64 [C]).
+
+    `seen` int64 [C]: the clusters offered, as many as are counted beside it. Made once and cleared by `_pick`.
+    """
+
+    nearest: Array
+    support: Array
+    seen: Array
 
 
 @kernel
 def nearest_cluster(
-    start: Array,
-    neighbors: Array,
-    distances: Array,
-    within: Array,
-    threshold: float,
-    wanted: Array,
-    cluster_start: Array,
-    cluster: Array,
-    count: Array,
-    first: Array,
+    graph: JaccardGraph, threshold: float, wanted: Array, images: Members, first: Array
 ) -> Array:
-    """The cluster of the nearest images within the threshold for each type `wanted` bool [T]; -1 for none.
+    """The cluster of the nearest `images` within the threshold for each type `wanted` bool [T]; -1 for none.
 
     Among equally near ones (1 - d as float32) the one with more images there, then the one whose `first` [C] is lower.
     """
+    start, neighbors = graph.pairs
+    cluster_start, clusters = images.clusters
     found = np.full(wanted.size, -1, np.int64)
-    nearest = np.full(first.size, -1, np.float32)
-    support = np.zeros(first.size, np.int64)
-    seen = np.empty(first.size, np.int64)
+    offers = _no_offers(first.size)
     for t in range(wanted.size):
         if not wanted[t]:
             continue
@@ -39,36 +42,27 @@ def nearest_cluster(
         for at in range(start[t] - 1, start[t + 1]):
             itself = at < start[t]
             other = t if itself else neighbors[at]
-            distance = within[t] if itself else distances[at]
+            distance = graph.within[t] if itself else graph.distances[at]
             if distance > threshold:
                 continue
             for entry in range(cluster_start[other], cluster_start[other + 1]):
-                num_seen = _offer(
-                    cluster[entry], distance, count[entry], nearest, support, seen, num_seen
-                )
-        found[t] = _pick(first, nearest, support, seen, num_seen)
+                num_seen = _offer(offers, num_seen, clusters[entry], distance, images.num[entry])
+        found[t] = _pick(offers, num_seen, first)
     return found
 
 
 @kernel
 def follow(
-    start: Array,
-    neighbors: Array,
-    distances: Array,
-    within: Array,
-    threshold: float,
-    core: Array,
-    num_new: Array,
-    first: Array,
-    cluster: Array,
+    graph: JaccardGraph, threshold: float, core: Array, num_new: Array, first: Array, cluster: Array
 ) -> None:
     """Core types near core types that are in a cluster follow them into it, one step after another.
 
-    `cluster` [T], changed in place. All of a step choose by the steps before it: no order of types shows.
+    `core` bool [T], `num_new` int64 [T]: the new images of each type. `cluster` [T], changed in place. All types of a
+    step choose by the steps before it: the order of types does not show.
     """
-    nearest = np.full(first.size, -1, np.float32)
-    support = np.zeros(first.size, np.int64)
-    seen = np.empty(first.size, np.int64)
+    start, neighbors = graph.pairs
+    distances = graph.distances
+    offers = _no_offers(first.size)
     reached = cluster >= 0
     last = np.flatnonzero(reached)
     while last.size:
@@ -90,41 +84,37 @@ def follow(
                 other = neighbors[at]
                 if core[other] and cluster[other] >= 0 and distances[at] <= threshold:
                     num_seen = _offer(
-                        cluster[other],
-                        distances[at],
-                        num_new[other],
-                        nearest,
-                        support,
-                        seen,
-                        num_seen,
+                        offers, num_seen, cluster[other], distances[at], num_new[other]
                     )
-            chosen[place] = _pick(first, nearest, support, seen, num_seen)
+            chosen[place] = _pick(offers, num_seen, first)
         for place in range(size):
             cluster[last[place]] = chosen[place]
 
 
 @kernel
-def _offer(
-    cluster: int,
-    distance: float,
-    count: int,
-    nearest: Array,
-    support: Array,
-    seen: Array,
-    num_seen: int,
-) -> int:
-    if support[cluster] == 0:
-        seen[num_seen] = cluster
+def _no_offers(num_clusters: int) -> Offers:
+    return Offers(
+        np.full(num_clusters, -1, np.float32),
+        np.zeros(num_clusters, np.int64),
+        np.empty(num_clusters, np.int64),
+    )
+
+
+@kernel
+def _offer(offers: Offers, num_seen: int, cluster: int, distance: float, count: int) -> int:
+    if offers.support[cluster] == 0:
+        offers.seen[num_seen] = cluster
         num_seen += 1
-    support[cluster] += count
-    # Equal distances whose float64 sums differ in the last bits must tie, those of almost 0 too: so float32, of 1 - d.
-    nearest[cluster] = max(nearest[cluster], np.float32(1.0 - distance))
+    offers.support[cluster] += count
+    # Equal distances whose float64 sums differ in the last bits must tie, also those close to 0: so float32, of 1 - d.
+    offers.nearest[cluster] = max(offers.nearest[cluster], np.float32(1.0 - distance))
     return num_seen
 
 
 @kernel
-def _pick(first: Array, nearest: Array, support: Array, seen: Array, num_seen: int) -> int:
-    """The best of the clusters offered, -1 for none; leaves the scratch arrays as they were at first."""
+def _pick(offers: Offers, num_seen: int, first: Array) -> int:
+    """The best of the clusters offered, -1 for none; clears the offers."""
+    nearest, support, seen = offers
     best = -1
     for each in seen[:num_seen]:
         if (

@@ -15,14 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.arrivals.confidence import Members, confidence_of, members
 from itkm_core.clustering.arrivals.nearest_cluster import follow, nearest_cluster
-from itkm_core.clustering.arrivals.types import (
-    core_types,
-    open_clusters,
-    touching_clusters,
-    types_near,
-)
+from itkm_core.clustering.arrivals.types import touching_clusters, types_near
+from itkm_core.clustering.confidence import confidence, members
+from itkm_core.clustering.dbscan import Clustering, core_types, open_clusters
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph
 
 Ints = npt.NDArray[np.int64]
@@ -58,21 +54,21 @@ def place_new(
 
     `graph` reaches to eps. New clusters are numbered after the known ones, in order of first member.
     """
-    edges = graph.start, graph.neighbors, graph.distances, graph.within, eps + TIE_TOLERANCE
+    near = graph, eps + TIE_TOLERANCE
     type_of = graph.types.group.astype(np.int64)
     num_types = len(graph.types.first)
     labels = np.where(is_new, -1, labels)
     is_core = is_core & ~is_new
     num_known = int(labels.max(initial=-1)) + 1
     num_new = np.bincount(type_of[is_new], minlength=num_types)
-    core = core_types(*edges, graph.types.sizes, num_new, min_samples)
+    core = core_types(*near, min_samples) & (num_new > 0)
 
     first = _first_rows(labels, is_core, num_known)
-    cluster = nearest_cluster(*edges, core, *members(type_of, labels, is_core, num_types), first)
-    follow(*edges, core, num_new, first, cluster)
-    apart = open_clusters(*edges, core, num_known, cluster)
+    cluster = nearest_cluster(*near, core, members(graph, labels, is_core), first)
+    follow(*near, core, num_new, first, cluster)
+    apart = open_clusters(*near, core, num_known, cluster)
 
-    # Images of a type apart are a cluster each: numbered, for now, behind those that types have in common.
+    # Images of a type apart are a cluster each: numbered, for now, after those that types have in common.
     rows = np.flatnonzero(is_new & core[type_of])
     own = np.where(apart[type_of[rows]], num_known + num_types + rows, cluster[type_of[rows]])
     opened = np.unique(own[own >= num_known])
@@ -80,33 +76,22 @@ def place_new(
     is_core[rows] = True
 
     first = _first_rows(labels, is_core, num_known + len(opened))
-    cores = members(type_of, labels, is_core, num_types)
-    border = nearest_cluster(*edges, (num_new > 0) & ~core, *cores, first)
+    cores = members(graph, labels, is_core)
+    border = nearest_cluster(*near, (num_new > 0) & ~core, cores, first)
     rows = np.flatnonzero(is_new & ~core[type_of])
     labels[rows] = border[type_of[rows]]
     _number_in_order(labels, is_new, num_known)
 
-    cores = members(type_of, labels, is_core, num_types)
-    new_cores = members(type_of, labels, is_core & is_new, num_types)
-    others = members(type_of, labels, ~is_core & (labels >= 0), num_types)
+    new_cores, cores = members(graph, labels, is_core & is_new), members(graph, labels, is_core)
+    touching: Ints = np.unique(touching_clusters(*near, new_cores, cores), axis=0)
     outliers = np.bincount(type_of[~is_new & (labels < 0)], minlength=num_types)
-    rows = np.flatnonzero(is_new & (labels >= 0))
-    confidence = np.zeros(len(labels), np.float32)
-    confidence[rows] = confidence_of(
-        edges, type_of[rows], labels[rows], is_core[rows], cores, others
-    )
     return Placed(
         labels,
         is_core,
-        confidence,
-        _touching(edges, new_cores, cores),
-        int(outliers[types_near(*edges, core)].sum()),
+        confidence(graph, Clustering(labels, is_core), eps=eps, which=is_new),
+        touching,
+        int(outliers[types_near(*near, core)].sum()),
     )
-
-
-def _touching(edges: tuple[object, ...], new_cores: Members, cores: Members) -> Ints:
-    pairs: Ints = np.unique(touching_clusters(*edges, *new_cores, *cores), axis=0)
-    return pairs
 
 
 def _first_rows(labels: Ints, which: Flags, num_clusters: int) -> Ints:

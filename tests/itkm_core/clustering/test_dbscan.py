@@ -8,6 +8,7 @@ from itkm_core.clustering.confidence import confidence
 from itkm_core.clustering.dbscan import dbscan
 from itkm_core.clustering.jaccard import JaccardGraph
 from itkm_core.errors import ConfigError
+from itkm_core.neighbors.csr import csr_of_pairs
 from itkm_core.neighbors.equal_rows import group_equal_rows
 
 
@@ -22,10 +23,8 @@ def graph_of_matrix(distances, within=None, members=None, max_distance=0.9):
     near, distances = near[np.ix_(order, order)], distances[np.ix_(order, order)]
     within = np.ones(len(order)) if within is None else np.asarray(within, float)[order]
     rows, columns = np.nonzero(near)
-    start = np.searchsorted(rows, np.arange(len(order) + 1))
-    return JaccardGraph(
-        groups, start, columns.astype(np.int32), distances[rows, columns], within, max_distance
-    )
+    pairs = csr_of_pairs(rows, columns, len(order))
+    return JaccardGraph(groups, pairs, distances[rows, columns], within, max_distance)
 
 
 def matrix(seed, num, grid):

@@ -6,16 +6,18 @@ from itkm_core.clustering.encoding import encode
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, graph_of
 from itkm_core.clustering.sparse_rows import SparseRows
 from itkm_core.neighbors import kernels
+from itkm_core.neighbors.csr import Csr, row_starts
 from itkm_core.neighbors.workers import Threads
 
 
 def dense(rows):
     """A SparseRows as an array [N, N]; checks that columns ascend."""
     array = np.zeros((len(rows), len(rows)))
+    start, columns = rows.columns
     for i in range(len(rows)):
-        span = slice(rows.start[i], rows.start[i + 1])
-        assert (np.diff(rows.columns[span]) > 0).all()
-        array[i, rows.columns[span]] = rows.values[span]
+        span = slice(start[i], start[i + 1])
+        assert (np.diff(columns[span]) > 0).all()
+        array[i, columns[span]] = rows.values[span]
     if rows.order is None:
         return array
     images = np.zeros_like(array)
@@ -25,17 +27,17 @@ def dense(rows):
 
 def sparse(array):
     array = np.asarray(array, np.float64)
-    start = np.concatenate([[0], np.cumsum((array > 0).sum(axis=1))])
-    return SparseRows(start, np.nonzero(array)[1].astype(np.int32), array[array > 0])
+    columns = np.nonzero(array)[1].astype(np.int32)
+    return SparseRows(Csr(row_starts((array > 0).sum(axis=1)), columns), array[array > 0])
 
 
 def dense_distances(graph):
     """[N, N] distances between images, NaN where the graph holds none and on the diagonal."""
     types = np.full((len(graph.within), len(graph.within)), np.nan)
     for t in range(len(types)):
-        span = slice(graph.start[t], graph.start[t + 1])
-        assert (np.diff(graph.neighbors[span]) > 0).all()
-        types[t, graph.neighbors[span]] = graph.distances[span]
+        span = slice(graph.pairs.indptr[t], graph.pairs.indptr[t + 1])
+        assert (np.diff(graph.pairs.row(t)) > 0).all()
+        types[t, graph.pairs.row(t)] = graph.distances[span]
     np.testing.assert_array_equal(types, types.T)
     assert np.isnan(np.diag(types)).all()
     np.fill_diagonal(types, graph.within)
@@ -88,7 +90,7 @@ def test_blocks_and_threads_change_no_bit(make, twin, monkeypatch):
     for block, threads in ((10_000, 1), (37, 1), (64, 3), (1, 2)):
         monkeypatch.setattr(kernels, "scratch_block", lambda n, block=block: block)
         graph = graph_of(encode(rows, ranked, 4, Threads(threads)), 0.6, Threads(threads))
-        results.append((graph.start, graph.neighbors, graph.distances))
+        results.append((*graph.pairs, graph.distances))
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -100,7 +102,7 @@ def test_room_for_sets_and_pairs_grows(twin):
     v = rng.random((300, 12)) + 1
     v = np.pad(v / v.sum(axis=1, keepdims=True), ((0, 0), (0, 288)))
     graph = graph_of(sparse(v), 0.95, Threads(1))
-    assert len(graph.neighbors) == 300 * 299
+    assert len(graph.pairs.indices) == 300 * 299
     check_graph(graph, twin.distances(v))
 
 
@@ -120,6 +122,6 @@ def test_copies_beyond_the_lists_are_one_type(make, twin):
         ranked[i] = [i, *[j for j in range(10) if j != i][:9]]
     graph = graph_of(encode(rows, ranked, 4, Threads(1)), 0.6, Threads(1))
     assert len(graph.within) == 2
-    assert len(graph.neighbors) == 2
+    assert len(graph.pairs.indices) == 2
     # The tail has 1/4 of its weight on itself and 3/4 on the ten that all lists hold.
     np.testing.assert_allclose(graph.within[graph.types.group[-1]], 1 - 0.75 / 1.25)

@@ -67,7 +67,7 @@ def test_images_of_one_encoding_that_are_a_cluster_each(make, twin):
     space = jaccard_space(rows, LabelOptions(eps=REACH, **options))
     labels = space.cluster(0.6).labels
     types = space.graph.types
-    last = types.members[types.start[1:] - 1]
+    last = types.members.indices[types.members.indptr[1:] - 1]
     assert (labels[types.first] != labels[last]).any(), "no type whose images are a cluster each"
     expected = twin_silhouette(dense(twin, rows, 4, 1), labels, REACH)
     assert silhouette(space.graph, labels) == pytest.approx(expected, abs=1e-9)

@@ -70,7 +70,7 @@ def test_thousands_of_copies_are_swept_like_one(make):
         [np.repeat(make.people(1, 1, 16, 0, 0), 5000, 0), make.people(20, 6, 16, 0.3, 1)]
     )
     found = sweep(rows, eps_values=VALUES, k1=10, k2=3)
-    assert len(found.space.graph.neighbors) < 20_000
+    assert len(found.space.graph.pairs.indices) < 20_000
     # With k2 = 3, copies beyond the first k1 share two thirds of their encoding: d = 1/2 exactly.
     assert found.points[-1].condition is Condition.ONE_GIANT_CLUSTER
     assert [point.num_clusters for point in found.points[2:]] == [21] * 5

@@ -23,20 +23,20 @@ def slow_search(queries, file, probes, width):
     scores, found = [], []
     for query in queries:
         lists = np.argsort(-(file.centroids @ query), kind="stable")[:probes]
-        places = np.concatenate([np.arange(file.start[x], file.start[x + 1]) for x in lists])
+        places = file.lists.places(np.array(lists)).indices
         cosines = file.rows[places] @ query
         order = np.argsort(-cosines, kind="stable")[:width]
         pad = (0, width - len(order))
         scores.append(np.pad(cosines[order], pad, constant_values=-np.inf))
-        found.append(np.pad(file.numbers[places[order]], pad, constant_values=-1))
+        found.append(np.pad(file.lists.indices[places[order]], pad, constant_values=-1))
     return np.array(scores), np.array(found)
 
 
 def test_lists_hold_every_row_once_beside_its_nearest_centroid(rows):
     file = make_inverted_file(rows, Threads(1), 40)
-    np.testing.assert_array_equal(np.sort(file.numbers), np.arange(len(rows)))
-    np.testing.assert_array_equal(file.rows, rows[file.numbers])
-    of_row = np.repeat(np.arange(40), np.diff(file.start))
+    np.testing.assert_array_equal(np.sort(file.lists.indices), np.arange(len(rows)))
+    np.testing.assert_array_equal(file.rows, rows[file.lists.indices])
+    of_row = file.lists.rows
     np.testing.assert_array_equal(of_row, (file.rows @ file.centroids.T).argmax(axis=1))
     np.testing.assert_allclose(np.linalg.norm(file.centroids, axis=1), 1, atol=1e-6)
 
@@ -59,8 +59,9 @@ def test_threads_change_nothing(rows, monkeypatch):
     monkeypatch.setattr(inverted, "TOGETHER", 100)
     monkeypatch.setattr(inverted, "BLOCK_QUERIES", 64)
     one, three = make_inverted_file(rows, Threads(1)), make_inverted_file(rows, Threads(3))
-    for name in ("centroids", "rows", "numbers", "start"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
+    arrays = [(file.centroids, file.rows, *file.lists) for file in (one, three)]
+    for first, second in zip(*arrays, strict=True):
+        np.testing.assert_array_equal(first, second)
     for first, second in zip(
         searched(rows, one, 5, 20), searched(rows, three, 5, 20, threads=3), strict=True
     ):

@@ -43,7 +43,7 @@ for kind in list(vars(caching).values()):
         kind.ensure_cache_path = refuse
 import numpy as np
 from itkm_core.neighbors import equal_rows
-sizes = equal_rows.group_equal_rows(np.ones((3, 1), np.float32)).sizes
+sizes = equal_rows.group_equal_rows(np.ones((3, 1), np.float32)).members.sizes
 print(sizes, equal_rows._equal.stats.cache_path)
 """
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itkm_core.errors import ConfigError, FeatureError
+from itkm_core.neighbors import lists, search
 from itkm_core.neighbors import nearest as module
-from itkm_core.neighbors import search
 from itkm_core.neighbors.nearest import nearest
 
 BACKENDS = ["faiss-flat", "torch"]
@@ -92,7 +92,7 @@ def test_a_search_of_poor_precision_changes_nothing(make, twin, monkeypatch):
         best = np.take_along_axis(scores, order, 1).astype(np.float32)
         return [use(0, best, order.astype(np.int32))]
 
-    monkeypatch.setattr(module, "search", poor)
+    monkeypatch.setattr(lists, "search", poor)
     np.testing.assert_array_equal(nearest(rows, 9).indices, expected)
 
 
@@ -111,9 +111,9 @@ def test_ties_that_overflow_the_margin_are_searched_again(make, twin, monkeypatc
     rows = np.concatenate([[[1.0] + [0] * 6], np.c_[np.full(120, 0.6), 0.8 * make.unit(ring)]])
     rows = rows.astype(np.float32)
     again = []
-    original = module._search_again
+    original = lists._search_again
     monkeypatch.setattr(
-        module, "_search_again", lambda *a: (again.append(len(a[1])), original(*a))[1]
+        lists, "_search_again", lambda *a: (again.append(len(a[1])), original(*a))[1]
     )
     np.testing.assert_array_equal(nearest(rows, 10).indices, twin.lists(rows, 10))
     assert 1 <= sum(again) < 30

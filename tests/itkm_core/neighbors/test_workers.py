@@ -54,7 +54,7 @@ def rows(make):
 def test_labels_are_the_same_to_the_last_bit(rows, monkeypatch, backend, span):
     monkeypatch.setattr(inverted, "TOGETHER", 16)
     monkeypatch.setattr(inverted, "BLOCK_QUERIES", 16)
-    monkeypatch.setattr("itkm_core.neighbors.nearest.TOGETHER", 16)
+    monkeypatch.setattr("itkm_core.neighbors.lists.TOGETHER", 16)
     workers = Sent(span, threads=2)
     asked = {"k1": 12, "k2": 3, "eps": 0.5, "backend": backend, "recall": 0.9}
     expected = pseudo_label(rows, num_threads=1, **asked)

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itkm_core.errors import ConfigError, FeatureError
-from itkm_core.neighbors import nearest, search
-from itkm_core.neighbors.across import nearest_across
+from itkm_core.neighbors import lists, search
+from itkm_core.neighbors.nearest import nearest_across
 
 BACKENDS = ["faiss-flat", "torch"]
 
@@ -57,9 +57,9 @@ def test_ties_that_overflow_the_margin_are_searched_again(make, monkeypatch):
     rows = np.c_[np.full(120, 0.6), 0.8 * ring].astype(np.float32)
     queries = np.eye(1, 7, dtype=np.float32)
     again = []
-    original = nearest._search_again
+    original = lists._search_again
     monkeypatch.setattr(
-        nearest, "_search_again", lambda *a: (again.append(len(a[1])), original(*a))[1]
+        lists, "_search_again", lambda *a: (again.append(len(a[1])), original(*a))[1]
     )
     np.testing.assert_array_equal(
         nearest_across(queries, rows, 10).indices, twin(queries, rows, 10)[0]

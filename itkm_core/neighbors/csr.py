@@ -1,4 +1,4 @@
-"""Lists of different lengths, one a row, in two arrays."""
+"""Lists of different lengths, one per row, in two arrays: neighbours, members of groups, matches, positives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ IntArray = npt.NDArray[np.integer[Any]]
 class Csr(NamedTuple):
     """Row r's list is `indices[indptr[r] : indptr[r + 1]]`; `indptr` int64 [num_rows + 1], `indices` int [n].
 
-    A plain pair of arrays, so that `indptr, indices = csr` works and both can be stored as they are.
+    A plain pair of arrays: `indptr, indices = csr` works, in compiled kernels too, and both can be stored as they are.
     """
 
     indptr: npt.NDArray[np.int64]
@@ -33,6 +33,17 @@ class Csr(NamedTuple):
         """The list of one row."""
         return self.indices[self.indptr[number] : self.indptr[number + 1]]
 
+    def places(self, rows: IntArray) -> Csr:
+        """Where the entries of these rows are in `indices`, for what lies beside it; a row as often as it is given."""
+        first = self.indptr[rows]
+        indptr = row_starts(self.indptr[rows + 1] - first)
+        return Csr(indptr, np.arange(indptr[-1]) + np.repeat(first - indptr[:-1], np.diff(indptr)))
+
+    def take(self, rows: IntArray) -> Csr:
+        """The lists of these rows, in their order."""
+        indptr, places = self.places(rows)
+        return Csr(indptr, self.indices[places])
+
 
 def empty_csr(num_rows: int, dtype: npt.DTypeLike) -> Csr:
     """`num_rows` empty lists."""
@@ -43,12 +54,12 @@ def csr_of_pairs(rows: IntArray, columns: IntArray, num_rows: int) -> Csr:
     """The columns int64 of each row, ascending, from pairs (rows [n], columns [n])."""
     order = np.lexsort((columns, rows))
     sizes = np.bincount(rows, minlength=num_rows)
-    return Csr(_pointer(sizes), columns[order].astype(np.int64))
+    return Csr(row_starts(sizes), columns[order].astype(np.int64))
 
 
 def csr_of_mask(lists: IntArray, keep: npt.NDArray[np.bool_]) -> Csr:
     """Of each row's list in `lists` [num_rows, k] the entries where `keep` [num_rows, k], in their order."""
-    return Csr(_pointer(keep.sum(axis=1)), lists[keep])
+    return Csr(row_starts(keep.sum(axis=1)), lists[keep])
 
 
 def mutual_entries(first: Csr, second: Csr) -> tuple[Csr, Csr]:
@@ -61,8 +72,9 @@ def mutual_entries(first: Csr, second: Csr) -> tuple[Csr, Csr]:
 
 def _entries(lists: Csr, keep: npt.NDArray[np.bool_]) -> Csr:
     sizes = np.bincount(lists.rows[keep], minlength=len(lists.indptr) - 1)
-    return Csr(_pointer(sizes), lists.indices[keep])
+    return Csr(row_starts(sizes), lists.indices[keep])
 
 
-def _pointer(sizes: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def row_starts(sizes: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """`indptr` of lists of these sizes."""
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
