@@ -10,7 +10,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs
@@ -43,7 +43,6 @@ def inspect_all(
 ) -> pa.Table:
     """Decode every picture of `listing` (SOURCE_SCHEMA). Returns INSPECTED_SCHEMA, in the order of its rows."""
     import ray
-    import ray.data
 
     num = listing.num_rows
     numbered = listing.select(["uri", "source", "num_bytes"])
@@ -52,18 +51,11 @@ def inspect_all(
     # Small enough for all CPUs to finish together and progress to show, large enough to be worth a task.
     step = min(2048, max(32, -(-num // (8 * cpus))))
     blocks = [numbered.slice(start, step) for start in range(0, num, step)]
-    with _quiet_data():
-        dataset = ray.data.from_arrow(blocks).map_batches(
-            inspect_pictures,
-            batch_size=None,
-            batch_format="pyarrow",
-            fn_kwargs={"roots": list(roots), "limits": limits},
-        )
-        tables, done = [], 0
-        for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
-            tables.append(table)
-            done += table.num_rows
-            report(done, num)
+    tables, done = [], 0
+    for table in _mapped(blocks, inspect_pictures, None, roots=list(roots), limits=limits):
+        tables.append(table)
+        done += table.num_rows
+        report(done, num)
     return pa.concat_tables(tables).cast(INSPECTED_SCHEMA).sort_by("row").combine_chunks()
 
 
@@ -79,9 +71,6 @@ def write_all(
 
     sources: int32 [N], the index in `roots` of each picture's source.
     """
-    import ray
-    import ray.data
-
     rows = accepted.append_column("source", sources)
     plans = [
         pa.table(
@@ -93,18 +82,11 @@ def write_all(
         )
         for shard, (start, stop) in enumerate(shards)
     ]
-    with _quiet_data():
-        dataset = ray.data.from_arrow(plans).map_batches(
-            write_shards,
-            batch_size=1,
-            batch_format="pyarrow",
-            fn_kwargs={"roots": list(roots), "out": out},
-        )
-        faults, done = [], 0
-        for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
-            faults += [fault for fault in table["fault"].to_pylist() if fault]
-            done += sum(table["num_rows"].to_pylist())
-            report(done, accepted.num_rows)
+    faults, done = [], 0
+    for table in _mapped(plans, write_shards, 1, roots=list(roots), out=out):
+        faults += [fault for fault in table["fault"].to_pylist() if fault]
+        done += sum(table["num_rows"].to_pylist())
+        report(done, accepted.num_rows)
     return faults
 
 
@@ -211,15 +193,22 @@ def _one_list(table: pa.Table) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values)
 
 
-@contextmanager
-def _quiet_data() -> Iterator[None]:
-    """Switch Ray Data's own progress bars off: progress goes through `report`."""
+def _mapped(
+    tables: Sequence[pa.Table],
+    step: Callable[..., pa.Table],
+    batch_size: int | None,
+    **arguments: Any,
+) -> Iterator[pa.Table]:
+    """`step(batch, **arguments)` of all batches, on Ray Data without its own bars: progress goes through `report`."""
     import ray.data
 
     context = ray.data.DataContext.get_current()
     before = context.enable_progress_bars
     context.enable_progress_bars = False
     try:
-        yield
+        dataset = ray.data.from_arrow(tables).map_batches(
+            step, batch_size=batch_size, batch_format="pyarrow", fn_kwargs=arguments
+        )
+        yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow")
     finally:
         context.enable_progress_bars = before

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 from rich.console import Console
 
-from itkm_core.clustering import LabelOptions
 from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import CorpusError
 from itkm_core.storage.place import Place
@@ -55,20 +55,20 @@ class Labeller:
         """What is added to the corpus' sample ids."""
         return 0 if self.against is None else self.against.index.next_id
 
-    def remote(
-        self, body: Callable[..., Any], step: Step, options: LabelOptions, *arguments: Any
-    ) -> Any:
+    def remote(self, body: Callable[..., Any], step: Step, *arguments: Any) -> Any:
         """`body(task, *arguments)` as a Ray task for the block of `step`, with the memory and GPUs it takes."""
         context, known = self.context, 0
         if self.against is not None and self.against.knows(step.block.name):
             known = self.against.index.groups[step.block.name].num_images
+        labels = context.config.labels
+        options = partial(sweep_options, labels) if body is sweep_block else labels.for_scenario
         task = GroupTask(
             corpus_root=context.corpus.root,
             block=step.block,
             features=context.features(self.round),
             out=context.place(step),
             previous=None,
-            options=options,
+            options=options(step.scenario),
             without_camera=context.config.without_camera,
             telemetry=context.telemetry,
         )
@@ -92,26 +92,22 @@ class Labeller:
 
     def label(self, index: Place) -> dict[str, Labelled]:
         """The labels of each block by its name, all of them written to `index`."""
-        labels = self.context.config.labels
+        telemetry = self.context.telemetry
 
         def alone(step: Step) -> Labelled | None:
             if self.against is not None and self.against.knows(step.block.name):
                 return None
-            options, telemetry = labels.for_scenario(step.scenario), self.context.telemetry
             found: Labelled
             with at_work(telemetry, self.round, step):
-                found = self.remote(label_block, step, options, self.first_id, self.against)
+                found = self.remote(label_block, step, self.first_id, self.against)
             gauge_labels(telemetry, step.block, found.facts)
             return found
 
         def indexed(step: Step, found: Labelled | None) -> Labelled:
-            options = labels.for_scenario(step.scenario)
             if found is not None:
-                record = self.remote(index_block, step, options, index, self.first_id)
+                record = self.remote(index_block, step, index, self.first_id)
                 return replace(found, record=record)
-            arrived: Labelled = self.remote(
-                label_block, step, options, self.first_id, self.against, index
-            )
+            arrived: Labelled = self.remote(label_block, step, self.first_id, self.against, index)
             return arrived
 
         found = dict(zip(self.labels, self.of_each_block(alone), strict=True))
@@ -122,10 +118,7 @@ class Labeller:
 
     def sweep(self) -> tuple[dict[str, dict[str, Any]], list[str]]:
         """What each of the `eps_candidates` gives in each block, by its name, and notes for the user."""
-        labels = self.context.config.labels
-        found = self.of_each_block(
-            lambda step: self.remote(sweep_block, step, sweep_options(labels, step.scenario))
-        )
+        found = self.of_each_block(lambda step: self.remote(sweep_block, step))
         names = [step.block.name for step in self.labels]
         records = {name: record for name, (record, _) in zip(names, found, strict=True)}
         return records, [note for _, notes in found for note in notes]

@@ -14,10 +14,8 @@ from pipelines.run.tables import percent
 
 def labels_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A line for each block; the rows are `facts` of `group.GroupLabels`."""
-    table = Table(title="pseudo-labels", title_justify="left")
-    table.add_column("scenario/group")
-    for name in ("images", "clusters", "outliers %", "largest %", "eps"):
-        table.add_column(name, justify="right")
+    names = ("images", "clusters", "outliers %", "largest %", "eps")
+    table = _numbers("pseudo-labels", "scenario/group", names)
     for row in rows:
         table.add_row(
             row["where"],
@@ -32,10 +30,8 @@ def labels_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def arrivals_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """As `labels_table`, for blocks labelled against an index."""
-    table = Table(title="pseudo-labels of new images", title_justify="left")
-    table.add_column("scenario/group")
-    for name in ("known", "new", "joined", "new clusters", "outliers %"):
-        table.add_column(name, justify="right")
+    names = ("known", "new", "joined", "new clusters", "outliers %")
+    table = _numbers("pseudo-labels of new images", "scenario/group", names)
     for row in rows:
         counts = ("known", "images", "joined", "new_clusters")
         shown = [f"{row[name]:,}" for name in counts]
@@ -46,10 +42,8 @@ def arrivals_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 def print_sweep(console: Console, record: Mapping[str, Any], where: str) -> None:
     """The table of a sweep (see `auto_eps.swept`), and which value is chosen and why, or why none is."""
     choice = record["choice"]
-    table = Table(title=f"sweep, {where}", title_justify="left")
-    table.add_column("eps", justify="right")
-    for name in ("clusters", "outliers %", "largest %", "silhouette", "AMI next"):
-        table.add_column(name, justify="right")
+    names = ("eps", "clusters", "outliers %", "largest %", "silhouette", "AMI next")
+    table = _numbers(f"sweep, {where}", None, names)
     table.add_column("")
     for point in record["points"]:
         table.add_row(
@@ -69,6 +63,16 @@ def print_sweep(console: Console, record: Mapping[str, Any], where: str) -> None
 def print_notes(console: Console, notes: Sequence[str]) -> None:
     for note in notes:
         console.print(f"warning: {note}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _numbers(title: str, first: str | None, names: Sequence[str]) -> Table:
+    """A table with a column of words, if it has a name, and columns of numbers."""
+    table = Table(title=title, title_justify="left")
+    if first is not None:
+        table.add_column(first)
+    for name in names:
+        table.add_column(name, justify="right")
+    return table
 
 
 def _mark(point: Mapping[str, Any], choice: Mapping[str, Any] | None) -> str:
