@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A busy machine must not fail an example for the time it took.
+settings.register_profile("itkm", deadline=None)
+settings.load_profile("itkm")
 
 
 @pytest.hookimpl(optionalhook=True)

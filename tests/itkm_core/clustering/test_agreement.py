@@ -13,7 +13,7 @@ def singletons(labels):
     return np.where(labels < 0, 10**6 + np.arange(len(labels)), labels)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 10**6), st.integers(2, 120), st.integers(1, 30), st.integers(1, 30))
 def test_it_is_scikit_learns_with_outliers_as_singletons(seed, num, num_a, num_b):
     rng = np.random.default_rng(seed)

@@ -35,7 +35,7 @@ def matrix(seed, num, grid):
     return d
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(0, 10**6),
     st.integers(1, 60),
@@ -73,7 +73,7 @@ def test_core_images_and_noise_are_scikit_learns(seed):
     assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(0, 10**6),
     st.integers(1, 10),

@@ -85,7 +85,7 @@ def test_ties_and_copies_are_labelled_as_the_twin_does(make, twin, name, options
     np.testing.assert_array_equal(found.is_core, core)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_labels_are_the_twins_for_any_setting(make, twin, data):
     k1 = data.draw(st.integers(1, 14))

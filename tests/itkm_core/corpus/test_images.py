@@ -133,7 +133,7 @@ def test_the_limits_themselves_are_allowed() -> None:
     assert reason(data, ImageLimits(max_bytes=len(data) - 1)) == "too_many_bytes"
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(
     kind=st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"]),
     flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), max_size=6),

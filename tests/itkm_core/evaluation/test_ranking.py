@@ -79,7 +79,7 @@ def test_agrees_with_loops(seed, coarse):
     assert got.num_skipped > 2  # else the case shows nothing about skipping
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(
     seed=st.integers(0, 2**32 - 1),
     num_query=st.integers(0, 9),

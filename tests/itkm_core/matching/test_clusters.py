@@ -32,7 +32,7 @@ def test_pairs_are_the_twins(make, twin, num_0, num_1, beta):
     assert (found.pairs.dtype, found.affinity.dtype) == (np.int64, np.float32)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 6), st.integers(1, 6))
 def test_pairs_are_the_twins_without_text(make, twin, seed, num_0, num_1):
     vectors = sides(make, num_0, num_1, seed)[:2]

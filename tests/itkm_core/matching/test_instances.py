@@ -34,7 +34,7 @@ def test_sets_are_the_twins(make, twin, as_lists, backend, num_texts, k):
     check(match_instances(*vectors, k=k, backend=backend), twin, as_lists, *vectors, k)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 10**6), st.integers(1, 25), st.integers(1, 25), st.integers(1, 12), st.booleans()
 )

@@ -19,7 +19,7 @@ def check_groups(groups, keys):
     assert [members[g][0] for g in groups.group] == [expected[key][0] for key in keys]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.integers(1, 200), st.integers(1, 5))
 def test_equal_rows(seed, num_rows, width):
     values = np.random.default_rng(seed).choice([-1.0, -0.0, 0.0, 1e-20, 0.5], (num_rows, width))

@@ -38,7 +38,7 @@ def test_lists_are_the_twins(make, twin, name, backend):
             np.testing.assert_allclose(found.similarities, exact, atol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 60), st.integers(1, 4), st.integers(1, 60))
 def test_lists_are_the_twins_on_coarse_rows(seed, num_rows, dimension, k):
     # Few different values: copies and exact ties everywhere.

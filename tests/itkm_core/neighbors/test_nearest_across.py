@@ -32,7 +32,7 @@ def test_lists_are_the_twins(make, backend, k):
     np.testing.assert_allclose(found.similarities, similarity, atol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.integers(1, 50), st.integers(1, 50), st.integers(1, 50))
 def test_copies_and_ties_are_in_order_of_rows(seed, num_queries, num_rows, k):
     rng = np.random.default_rng(seed)

@@ -121,7 +121,7 @@ def test_ties_and_copies_are_labelled_as_the_twin_does(make, arrive, twin, name,
     check_against_twin(twin, known, rows[later], ids[later], options)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 @pytest.mark.filterwarnings("ignore:.*fewer than k1")
 def test_any_people_are_labelled_as_the_twin_does(make, arrive, twin, data):
