@@ -125,10 +125,14 @@ class StageThree(StageOne):
         super().__init__(encoder, memories, config, total_steps=total_steps, terms=terms)
 
 
+def _one_per_block(seen: Sequence[object], own: Sequence[object]) -> bool:
+    return len(seen) == len(own) and all(a in (None, b) for a, b in zip(seen, own, strict=True))
+
+
 def _check_texts(texts: Sequence[Tensor | None], memories: Sequence[ClusterMemory]) -> None:
     own = [tuple(memory.centroids.shape) for memory in memories]
     seen = [None if text is None else tuple(text.shape) for text in texts]
-    if len(seen) != len(own) or any(a not in (None, b) for a, b in zip(seen, own, strict=True)):
+    if not _one_per_block(seen, own):
         raise TrainingError(
             f"Text representations of shapes {seen} for memories of shapes {own}: expected one row "
             "per cluster of this round. Update them with this round's labels"
@@ -140,7 +144,7 @@ def _check_banks(
 ) -> None:
     own = [memory.centroids.shape[1] for memory in memories]
     seen = [None if bank is None else bank.features.shape[1] for bank in banks or ()]
-    if len(seen) != len(own) or any(a not in (None, b) for a, b in zip(seen, own, strict=True)):
+    if not _one_per_block(seen, own):
         raise TrainingError(
             f"Instance matches with instance banks of dimensions {seen} for memories of {own}: "
             "expected one bank per block, None where there is nothing to match"
