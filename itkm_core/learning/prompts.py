@@ -32,8 +32,8 @@ class PromptStepResult:
     """What a step did; the same on every worker.
 
     Attributes:
-        loss: sum of `losses`, the separation times its weight.
-        losses: see `prompt_losses`.
+        loss: sum of `term_losses`, the separation times its weight.
+        term_losses: see `prompt_losses`.
         num_images: B, over all workers.
         num_clusters: C, prompts encoded and updated.
         learning_rate: of this step.
@@ -42,7 +42,7 @@ class PromptStepResult:
     """
 
     loss: float
-    losses: dict[str, float]
+    term_losses: dict[str, float]
     num_images: int
     num_clusters: int
     learning_rate: float
@@ -126,7 +126,7 @@ class StageTwo:
         self.global_step += 1
         return PromptStepResult(
             loss=loss,
-            losses={name: term.item() for name, term in terms.items()},
+            term_losses={name: term.item() for name, term in terms.items()},
             num_images=len(plan),
             num_clusters=len(clusters.rows),
             learning_rate=rate,

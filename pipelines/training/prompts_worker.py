@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -57,15 +57,11 @@ def prompts_loop(loop_config: dict[str, Any]) -> None:
             mine = plan.slice(worker.rank, worker.world)
             yield plan, torch.from_numpy(vectors.of(mine.sample_ids))
 
-    def step(batch: Tensor, plan: BatchPlan) -> tuple[float, Mapping[str, float]]:
-        result = stage.step(batch, plan)
-        return result.loss, result.losses
-
     batch = sum(min(config.clusters_per_group, number) for number in clusters)
     images = batch * config.images_per_cluster * (config.steps - first)
     progress = Progress(task, f"round-{task.number:03d} prompts", worker.rank, images)
     files = partial(checkpoint_files, stage, task)
-    worker.run(batches(), step, progress, total=config.steps, files=files)
+    worker.run(stage, batches(), progress, total=config.steps, files=files)
     if worker.rank == 0:
         texts = offline_text(learner, precision=config.precision)
         facts = write_texts(task, tables, vectors, start, texts)

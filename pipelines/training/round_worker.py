@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from itkm_core.corpus.sampling import BatchPlan
 from itkm_core.corpus.schema import Corpus
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.labels import read_centroids
@@ -21,8 +20,6 @@ from pipelines.training.tasks import TrainTask
 from pipelines.training.worker import FACTS, Progress, Worker, ends_on_fault
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from itkm_core.learning.homogeneous import StageOne
     from itkm_core.model.weights import EncoderInfo
 
@@ -63,25 +60,18 @@ def train_loop(loop_config: dict[str, Any]) -> None:
     )
     slices = (plan.slice(worker.rank, worker.world) for plan in plans)
     images = (images for _, images in loader.iterate(slices))
-    block_losses: tuple[float, ...] = ()
-
-    def step(batch: Tensor, plan: BatchPlan) -> tuple[float, Mapping[str, float]]:
-        nonlocal block_losses
-        result = stage.step(batch, plan)
-        block_losses = result.block_losses
-        return result.loss, result.term_losses
-
     line = f"round-{task.number:03d} train"
     progress = Progress(task, line, worker.rank, sum(map(len, plans)))
     files = partial(checkpoint_files, stage, info, task, tables)
-    worker.run(zip(plans, images, strict=True), step, progress, total=total, files=files)
+    batches = zip(plans, images, strict=True)
+    last = worker.run(stage, batches, progress, total=total, files=files)
     if worker.rank == 0:
         place = (task.out / CHECKPOINT).clear()
         for name, data in {**files(total), **text_files(task, tables)}.items():
             (place / name).write_bytes(data)
         # Ray Train keeps metrics only beside a checkpoint of its own.
-        facts = {**progress.facts(), "block_losses": list(block_losses)}
-        (task.out / FACTS).write_json(facts)
+        block_losses = list(last.block_losses) if last else []
+        (task.out / FACTS).write_json({**progress.facts(), "block_losses": block_losses})
     ray.train.report({})
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,10 @@ from pipelines.telemetry.meter import Meter, peak_memory
 from pipelines.training.checkpoints import saved
 from pipelines.training.tasks import WorkerTask
 
-Batch = TypeVar("Batch")
+if TYPE_CHECKING:
+    from itkm_core.learning.homogeneous import StageOne
+    from itkm_core.learning.prompts import StageTwo
+
 Loop = Callable[[dict[str, Any]], None]
 
 FACTS = "facts.json"
@@ -132,25 +135,30 @@ class Worker:
 
     def run(
         self,
-        batches: Iterable[tuple[BatchPlan, Batch]],
-        step: Callable[[Batch, BatchPlan], tuple[float, Mapping[str, float]]],
+        stage: StageOne | StageTwo,
+        batches: Iterable[tuple[BatchPlan, Any]],
         progress: Progress,
         *,
         total: int,
         files: Callable[[int], Mapping[str, bytes]],
-    ) -> None:
-        """Do the steps that are left of `total`, with a checkpoint now and then.
+    ) -> Any:
+        """Do the steps that are left of `total`, with a checkpoint now and then. Returns the last one's result,
+        None if none was left.
 
-        step: does one and returns the loss and its terms. files: of a checkpoint after so many steps.
+        batches: of each step the whole plan, and the worker's share of its images. files: of a checkpoint after so
+        many steps.
         """
         import ray.train
 
+        result = None
         for plan, batch in batches:
-            progress.add(len(plan), *step(batch, plan))
+            result = stage.step(batch, plan)
+            progress.add(len(plan), result.loss, result.term_losses)
             done = plan.step + 1
             if done % self.task.config.compute.checkpoint_every == 0 and done < total:
                 with saved(self.rank, partial(files, done)) as checkpoint:
                     ray.train.report({"step": done}, checkpoint=checkpoint)
+        return result
 
 
 def group_indices(tables: Sequence[pa.Table], scenarios: Sequence[str]) -> list[GroupIndex]:

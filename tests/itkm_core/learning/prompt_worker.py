@@ -112,7 +112,7 @@ def run(config: PromptConfig, *, nan_rank: int | None = None) -> dict[str, Any]:
         except TrainingError as error:
             record["error"] = str(error)
             break
-        record["losses"].append([result.loss, *result.losses.values()])
+        record["losses"].append([result.loss, *result.term_losses.values()])
         record["norms"].append(result.gradient_norm)
     record["state"] = stage.state_dict()
     record["texts"] = [torch.from_numpy(texts) for texts in offline_text(stage.learner)]

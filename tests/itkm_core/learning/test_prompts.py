@@ -71,7 +71,7 @@ def test_losses_gradient_and_update(changes: dict[str, Any]) -> None:
     total = total + stage.config.separation_weight * expected["separation"]
     (gradient,) = torch.autograd.grad(total, tokens)
     result = stage.step(vectors, plan)
-    assert result.losses == pytest.approx({k: v.item() for k, v in expected.items()}, rel=1e-4)
+    assert result.term_losses == pytest.approx({k: v.item() for k, v in expected.items()}, rel=1e-4)
     assert result.loss == pytest.approx(total.item(), rel=1e-5)
     assert result.gradient_norm == pytest.approx(gradient.norm().item(), rel=1e-3)
     assert (result.num_images, result.num_clusters, result.global_step) == (21, 7, 1)
@@ -110,7 +110,9 @@ def test_a_batch_in_another_order_is_the_same_step() -> None:
         num_blocks=plan.num_blocks,
     )
     other, _, _ = make()
-    assert other.step(vectors[order], shuffled).losses == pytest.approx(expected.losses, rel=1e-5)
+    assert other.step(vectors[order], shuffled).term_losses == pytest.approx(
+        expected.term_losses, rel=1e-5
+    )
     torch.testing.assert_close(other.learner.tokens, stage.learner.tokens, rtol=0, atol=1e-4)
 
 
@@ -157,11 +159,11 @@ def test_prompts_learn_whose_they_are_and_scenarios_part() -> None:
 
 def test_separation_is_absent_where_it_is_off_or_there_is_one_scenario() -> None:
     stage, vectors, plan = make(separation_weight=0.0)
-    assert set(stage.step(vectors, plan).losses) == {"image_to_text", "text_to_image"}
+    assert set(stage.step(vectors, plan).term_losses) == {"image_to_text", "text_to_image"}
     stage, vectors, plan = make()
-    assert "separation" in stage.step(vectors, plan).losses
+    assert "separation" in stage.step(vectors, plan).term_losses
     plan.scenarios[:] = 1
-    assert set(stage.step(vectors, plan).losses) == {"image_to_text", "text_to_image"}
+    assert set(stage.step(vectors, plan).term_losses) == {"image_to_text", "text_to_image"}
 
 
 def test_bf16_keeps_prompts_and_losses_in_float32() -> None:
