@@ -62,7 +62,8 @@ def ray_session(console: Console) -> Iterator[None]:
             if address
             else "A machine with all cores busy can be too slow for Ray's own time limits; try again"
         )
-        raise StorageError(f"cannot connect to {where}: {error}. {advice}") from error
+        said = str(error).rstrip(".")
+        raise StorageError(f"cannot connect to {where}: {said}. {advice}") from error
     heed_sigterm()
     if context.dashboard_url:
         console.print(
