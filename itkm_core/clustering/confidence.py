@@ -45,15 +45,11 @@ def confidence(
     """
     labels, is_core = clustering.labels, clustering.is_core
     inside = labels >= 0
-    rows = np.flatnonzero(inside if which is None else inside & which)
-    # Images of one type that are alike in cluster and kind have one confidence.
-    types = graph.types.group[rows].astype(np.int64)
-    alike = (types * (labels.max(initial=-1) + 1) + labels[rows]) * 2 + is_core[rows]
-    _, example, of_row = np.unique(alike, return_index=True, return_inverse=True)
-    one_of_each = types[example], labels[rows[example]], is_core[rows[example]]
     cores, others = members(graph, labels, is_core), members(graph, labels, inside & ~is_core)
-    found = np.zeros(len(labels), np.float32)
-    found[rows] = _mean_similarity(graph, eps + TIE_TOLERANCE, cores, others, *one_of_each)[of_row]
+    rows = np.flatnonzero(inside if which is None else inside & which)
+    found: npt.NDArray[np.float32] = _mean_similarity(
+        graph, eps + TIE_TOLERANCE, cores, others, rows, labels, is_core
+    )
     return found
 
 
@@ -63,39 +59,43 @@ def _mean_similarity(
     threshold: float,
     cores: Members,
     others: Members,
-    types: Array,
+    rows: Array,
     labels: Array,
     is_core: Array,
 ) -> Array:
-    """Confidence, float32 [P], of images of `types` in the clusters `labels`."""
-    start, neighbors = graph.pairs
-    values = np.zeros(types.size, np.float32)
-    for p in range(types.size):
-        t = types[p]
-        core_sum = 0.0
-        core_count = 0
-        border_sum = 0.0
-        border_count = 0
-        # The type itself, then its neighbours.
-        for at in range(start[t] - 1, start[t + 1]):
-            itself = at < start[t]
-            other = t if itself else neighbors[at]
-            distance = graph.within[t] if itself else graph.distances[at]
-            if distance > threshold:
-                continue
-            core = _count(cores, other, labels[p])
-            border = _count(others, other, labels[p])
-            if itself and is_core[p]:
-                core -= 1
-            core_sum += core * (1.0 - distance)
-            core_count += core
-            border_sum += border * (1.0 - distance)
-            border_count += border
-        if core_count > 0:
-            values[p] = min(core_sum / core_count, 1.0)
-        elif is_core[p] and border_count > 0:
-            values[p] = min(border_sum / border_count, 1.0)
+    """Confidence of the images `rows`, float32 [N]."""
+    values = np.zeros(labels.size, np.float32)
+    for row in rows:
+        t = graph.types.group[row]
+        own = 1 if is_core[row] else 0
+        total, count = _sum_near(graph, threshold, cores, t, labels[row], own)
+        if count == 0 and is_core[row]:
+            total, count = _sum_near(graph, threshold, others, t, labels[row], 0)
+        if count > 0:
+            values[row] = min(total / count, 1.0)
     return values
+
+
+@kernel
+def _sum_near(
+    graph: JaccardGraph, threshold: float, images: Members, t: int, label: int, own: int
+) -> tuple[float, int]:
+    """Sum of 1 - d over the `images` of a cluster that are near those of type t, and their number.
+
+    `own`: how many of the type's are left out.
+    """
+    start, neighbors = graph.pairs
+    total = 0.0
+    count = 0
+    if graph.within[t] <= threshold:
+        count = _count(images, t, label) - own
+        total = count * (1.0 - graph.within[t])
+    for at in range(start[t], start[t + 1]):
+        if graph.distances[at] <= threshold:
+            near = _count(images, neighbors[at], label)
+            total += near * (1.0 - graph.distances[at])
+            count += near
+    return total, count
 
 
 @kernel
