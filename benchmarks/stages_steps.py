@@ -202,6 +202,7 @@ def load_training(world: Path) -> None:
 def _training(world: Path, *, heterogeneous: bool) -> Step:
     import torch
 
+    from itkm_core.clustering.centroids import cluster_means
     from itkm_core.learning.config import HeterogeneousConfig, HomogeneousConfig
     from itkm_core.learning.heterogeneous import Links, StageThree
     from itkm_core.learning.homogeneous import StageOne
@@ -214,8 +215,10 @@ def _training(world: Path, *, heterogeneous: bool) -> Step:
     encoder, info = make_encoder(load_clip("itkm-tiny"), ["made-up"], image_size=(64, 32))
     indices, _ = _indices(world)
     memories = [
-        ClusterMemory.from_features(
-            *(np.load(world / f"{n}-{side}.npy") for n in ("small", "labels"))
+        ClusterMemory(
+            torch.from_numpy(
+                cluster_means(*(np.load(world / f"{n}-{side}.npy") for n in ("small", "labels")))
+            )
         )
         for side in SIDES
     ]
@@ -249,14 +252,16 @@ def _training(world: Path, *, heterogeneous: bool) -> Step:
 def _positives(world: Path) -> tuple[list[Any], list[Any]]:
     """Positives of clusters and images, from what the matching measurements wrote."""
     from itkm_core.learning.terms import Positives
+    from itkm_core.neighbors.csr import Csr
 
     found = np.load(world / "clusters.npz")
     clusters = [found[f"arr_{number}"] for number in range(4)]
     of_images = []
     for side in SIDES:
         arrays = np.load(world / f"instances-{side}.npz")
-        of_images.append(Positives(1 - side, *(arrays[f"arr_{number}"] for number in range(3))))
-    pairs = [Positives(1 - side, *clusters[2 * side : 2 * side + 2]) for side in SIDES]
+        rows = Csr(arrays["arr_0"], arrays["arr_1"])
+        of_images.append(Positives(1 - side, rows, arrays["arr_2"]))
+    pairs = [Positives(1 - side, Csr(*clusters[2 * side : 2 * side + 2])) for side in SIDES]
     return pairs, of_images
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from itkm_core.clustering.centroids import sums_of
 from itkm_core.errors import FeatureError
 
 PRIOR_IMAGES = 8
@@ -67,10 +68,7 @@ def camera_means(
         raise FeatureError(
             f"features {features.shape} with cameras {row_of.shape}: expected [N, D] and [N]"
         )
-    sums = np.zeros((len(found), features.shape[1]), np.float64)
-    for start in range(0, len(features), _ROWS_AT_ONCE):
-        part = slice(start, start + _ROWS_AT_ONCE)
-        np.add.at(sums, row_of[part], features[part].astype(np.float64))
+    sums = sums_of(features, row_of, len(found))
     counts = np.bincount(row_of, minlength=len(found))[:, None]
     overall = sums.sum(axis=0) / max(len(features), 1) if known is None else known.overall
     means = ((sums + prior * overall) / (counts + prior)).astype(np.float32)

@@ -13,6 +13,7 @@ import pyarrow as pa
 from itkm_core.errors import CorpusError, FeatureError
 from itkm_core.evaluation.arrays import IntArray, as_features, as_integers
 from itkm_core.evaluation.ranking import Ranking, rank
+from itkm_core.neighbors.lookup import Lookup
 
 Columns: TypeAlias = pa.Table | Mapping[str, npt.ArrayLike]
 
@@ -103,8 +104,8 @@ def evaluate_corpus(
     vectors = as_features(features, "corpus")
     vector_ids = as_integers(feature_ids, "feature ids", FeatureError)
     vector_keys = _Lookup(vector_ids, "features", FeatureError)
-    if len(vectors) != len(vector_keys.ids):
-        raise FeatureError(f"{len(vectors)} features for {len(vector_keys.ids)} sample ids")
+    if len(vectors) != len(vector_ids):
+        raise FeatureError(f"{len(vectors)} features for {len(vector_ids)} sample ids")
 
     rows: list[DirectionScore] = []
     for direction in asked:
@@ -131,31 +132,27 @@ def evaluate_corpus(
     return rows
 
 
-class _Lookup:
-    """Rows of a table by sample id, in a given order of ids."""
+class _Lookup(Lookup):
+    """The rows of a table by sample id, or an error that names the table."""
 
     def __init__(self, ids: IntArray, what: str, error: type[Exception]) -> None:
-        self.ids, self.what, self.error = ids, what, error
-        self.order = np.argsort(ids, kind="stable")
-        self.sorted = ids[self.order]
-        repeated = self.sorted[1:][self.sorted[1:] == self.sorted[:-1]]
-        if len(repeated):
+        super().__init__(ids)
+        self.what, self.error = what, error
+        if len(self.repeated):
             raise error(
-                f"{what} hold {len(repeated)} sample ids more than once, first {repeated[0]}: "
+                f"{what} hold {len(self.repeated)} sample ids more than once, first {self.repeated[0]}: "
                 "expected each once"
             )
 
     def rows(self, wanted: IntArray) -> IntArray:
-        at = np.searchsorted(self.sorted, wanted)
-        found = at < len(self.sorted)
-        found[found] = self.sorted[at[found]] == wanted[found]
+        rows, found = self.find(wanted)
         if not found.all():
             missing = wanted[~found]
             raise self.error(
                 f"{self.what} lack {len(missing)} of {len(wanted)} query or gallery images, "
                 f"first sample id {missing[0]}: make them again over the whole corpus"
             )
-        return self.order[at]
+        return rows
 
 
 def _column(table: Columns, name: str) -> npt.NDArray[Any]:

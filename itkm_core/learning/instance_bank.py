@@ -12,6 +12,7 @@ from torch import Tensor
 
 from itkm_core.errors import FeatureError, TrainingError
 from itkm_core.learning.memory import move_towards
+from itkm_core.neighbors.lookup import Lookup
 
 
 class InstanceBank:
@@ -34,12 +35,11 @@ class InstanceBank:
             FeatureError: not one feature per sample id, or repeated ids.
         """
         rows = torch.as_tensor(features)
-        self._order = np.argsort(sample_ids, kind="stable")
-        self._sorted = np.asarray(sample_ids, np.int64)[self._order]
-        repeated = int((self._sorted[1:] == self._sorted[:-1]).sum())
-        if rows.ndim != 2 or len(rows) != len(self._sorted) or repeated:
+        self._by_id = Lookup(sample_ids)
+        repeated = len(self._by_id.repeated)
+        if rows.ndim != 2 or len(rows) != len(sample_ids) or repeated:
             raise FeatureError(
-                f"features {tuple(rows.shape)} for {len(self._sorted)} sample ids, {repeated} of "
+                f"features {tuple(rows.shape)} for {len(sample_ids)} sample ids, {repeated} of "
                 "them repeated: expected [N, D] and N distinct ids"
             )
         self.features = rows.detach().to(torch.float32, copy=True)
@@ -58,16 +58,14 @@ class InstanceBank:
         Raises:
             TrainingError: an image that is not in the bank.
         """
-        places = np.searchsorted(self._sorted, sample_ids)
-        known = places < len(self._sorted)
-        known[known] = self._sorted[places[known]] == sample_ids[known]
+        rows, known = self._by_id.find(sample_ids)
         if not known.all():
             raise TrainingError(
                 f"{int((~known).sum())} of {len(known)} images of a batch are not in the instance "
                 f"bank of their group ({len(self)} images), such as sample "
                 f"{int(sample_ids[~known][0])}: banks and labels must come from the same features"
             )
-        return self._order[places]
+        return rows
 
     def update(self, features: Tensor, sample_ids: NDArray[np.int64], momentum: float) -> None:
         """b_i <- norm(mu b_i + (1 - mu) v_i) for each image in order, as the cluster memory's.

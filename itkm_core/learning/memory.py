@@ -11,52 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from itkm_core.errors import FeatureError, LabelError
-
-_ROWS_AT_ONCE = 65_536  # bounds the float64 copy of features while centroids are summed
+from itkm_core.errors import LabelError
 
 
 class ClusterMemory:
-    """Centroids float32 [K, D] of one (scenario, group), on one device."""
+    """Centroids float32 [K, D] of one (scenario, group), on one device; copied from those of the label step.
+
+    Raises:
+        LabelError: no cluster.
+    """
 
     def __init__(self, centroids: Tensor) -> None:
+        if not len(centroids):
+            raise LabelError("0 clusters: expected at least one, numbered without gaps")
         self.centroids = centroids.detach().to(torch.float32).clone()
-
-    @classmethod
-    def from_features(
-        cls, features: Tensor | NDArray[np.float32], labels: Tensor | NDArray[np.int64]
-    ) -> ClusterMemory:
-        """The normalised mean feature of each cluster; outliers (label -1) are left out.
-
-        Sums are in float64 in the order of the rows, on the CPU: every process that holds the same
-        features makes the same memory, bit for bit.
-
-        Args:
-            features: [N, D], unit rows.
-            labels: int64 [N], 0 .. K-1 or -1.
-
-        Raises:
-            FeatureError: not one feature per label.
-            LabelError: no cluster, or cluster numbers with gaps.
-        """
-        rows, label = torch.as_tensor(features).cpu(), torch.as_tensor(labels).cpu().long()
-        if rows.ndim != 2 or label.shape != rows.shape[:1]:
-            raise FeatureError(
-                f"features {tuple(rows.shape)} with labels {tuple(label.shape)}: expected [N, D] "
-                "and [N]"
-            )
-        sizes = torch.bincount(label[label >= 0])
-        if len(sizes) == 0 or bool((sizes == 0).any()):
-            raise LabelError(
-                f"{len(sizes)} clusters, {int((sizes == 0).sum())} of them without an image: "
-                "expected cluster numbers 0 .. K-1 without gaps, at least one"
-            )
-        sums = torch.zeros(len(sizes), rows.shape[1], dtype=torch.float64)
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            part = slice(start, start + _ROWS_AT_ONCE)
-            kept = label[part] >= 0
-            sums.index_add_(0, label[part][kept], rows[part][kept].double())
-        return cls(F.normalize(sums / sizes[:, None], dim=1))
 
     @property
     def num_clusters(self) -> int:

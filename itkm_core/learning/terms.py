@@ -14,6 +14,7 @@ from torch import Tensor
 
 from itkm_core.corpus.sampling import BatchPlan, Ints
 from itkm_core.errors import TrainingError
+from itkm_core.neighbors.csr import Csr
 
 
 class Term:
@@ -64,15 +65,13 @@ class Term:
 
 @dataclass(frozen=True)
 class Positives:
-    """What each row of one block is to be close to in the opposite block, as CSR arrays.
+    """What each row of one block is to be close to in the opposite block.
 
     Rows are clusters (CHM) or images in the order of the block's instance bank (IHM).
 
     Attributes:
         opposite: number of the opposite block.
-        indptr: int64 [rows + 1].
-        indices: integers [indptr[-1]]: row r's positives are the distinct rows
-            `indices[indptr[r]:indptr[r + 1]]` of the opposite block; none is allowed.
+        rows: each row's positives, distinct rows of the opposite block; none is allowed.
         hard: integers [rows, H], each row's nearest rows of the opposite block, nearest first; used
             where the opposite bank is too large to contrast with whole.
 
@@ -81,20 +80,19 @@ class Positives:
     """
 
     opposite: int
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.integer]
+    rows: Csr
     hard: NDArray[np.integer] | None = None
 
     def __post_init__(self) -> None:
-        bounds = self.indptr
+        bounds, indices = self.rows
         if bounds.ndim != 1 or len(bounds) == 0 or bounds[0] != 0 or (np.diff(bounds) < 0).any():
             raise TrainingError(
                 f"indptr of shape {bounds.shape} is not a CSR's: expected [rows + 1], from 0, never "
                 "falling"
             )
-        if self.indices.shape != (bounds[-1],):
+        if indices.shape != (bounds[-1],):
             raise TrainingError(
-                f"indices of shape {self.indices.shape} with indptr ending at {bounds[-1]}: "
+                f"indices of shape {indices.shape} with indptr ending at {bounds[-1]}: "
                 f"expected ({bounds[-1]},)"
             )
         if self.hard is not None and (self.hard.ndim != 2 or len(self.hard) != len(self)):
@@ -103,14 +101,12 @@ class Positives:
             )
 
     def __len__(self) -> int:
-        return len(self.indptr) - 1
+        return len(self.rows.indptr) - 1
 
     def take(self, rows: Ints) -> tuple[Ints, Ints]:
         """(indptr, indices) of the given rows, in their order, a row as often as it is given."""
-        first, sizes = self.indptr[rows], self.indptr[rows + 1] - self.indptr[rows]
-        bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        places = np.arange(bounds[-1]) + np.repeat(first - bounds[:-1], sizes)
-        return bounds, self.indices[places].astype(np.int64)
+        indptr, indices = self.rows.take(rows)
+        return indptr, indices.astype(np.int64)
 
     def check(self, what: str, block: int, sizes: list[int]) -> None:
         """That these link block `block` to another one, blocks having `sizes` rows.
@@ -123,7 +119,9 @@ class Positives:
                 f"The {what} of block {block} name block {self.opposite} as its opposite: expected "
                 f"another one of the {len(sizes)} blocks"
             )
-        links = self.indices if self.hard is None else np.append(self.indices, self.hard)
+        links = self.rows.indices
+        if self.hard is not None:
+            links = np.append(links, self.hard)
         low, high = (int(links.min()), int(links.max())) if len(links) else (0, -1)
         if len(self) != sizes[block] or low < 0 or high >= sizes[self.opposite]:
             raise TrainingError(

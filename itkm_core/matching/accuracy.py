@@ -13,6 +13,7 @@ from itkm_core.errors import LabelError
 from itkm_core.matching.clusters import ClusterMatches
 from itkm_core.matching.health import ratio, without_nan
 from itkm_core.matching.instances import InstanceMatches
+from itkm_core.neighbors.lookup import Lookup
 
 Numbers = npt.NDArray[np.int64]
 
@@ -154,11 +155,10 @@ class _Side:
 
     def count(self, clusters: Numbers, persons: Numbers) -> Numbers:
         """Images of person p in cluster c, int64 [n]."""
-        if not len(self._keys):
-            return np.zeros(len(clusters), np.int64)
-        keys = clusters * self._width + persons
-        at = np.searchsorted(self._keys, keys).clip(max=len(self._keys) - 1)
-        return np.where(self._keys[at] == keys, self._counts[at], 0)
+        counts = np.zeros(len(clusters), np.int64)
+        places, found = Lookup(self._keys).find(clusters * self._width + persons)
+        counts[found] = self._counts[places[found]]
+        return counts
 
 
 def _seen(matches: ClusterMatches, side: int, sides: list[_Side]) -> tuple[float, int]:

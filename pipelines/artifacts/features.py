@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from itkm_core.errors import FeatureError
+from itkm_core.neighbors.lookup import Lookup
 from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
 
@@ -73,17 +74,14 @@ def read_features(place: Place, ids: np.ndarray, block: Block | None = None) -> 
         FeatureError: a file or an id is missing, an id is repeated, or a row is not finite or not of unit norm.
     """
     table = _read(place, feature_files(place, block))
-    found = table["sample_id"].to_numpy()
-    order = np.argsort(found, kind="stable")
-    place_of = np.searchsorted(found, ids, sorter=order)
-    place_of = order[np.minimum(place_of, len(order) - 1)] if len(order) else place_of
-    if len(found) != len(np.unique(found)):
-        raise FeatureError(f"{place}: {len(found) - len(np.unique(found))} sample ids are repeated")
-    missing = np.ones(len(ids), bool) if not len(found) else found[place_of] != np.asarray(ids)
-    if missing.any():
+    by_id = Lookup(table["sample_id"].to_numpy())
+    if len(by_id.repeated):
+        raise FeatureError(f"{place}: {len(by_id.repeated)} sample ids are repeated")
+    place_of, there = by_id.find(ids)
+    if not there.all():
         raise FeatureError(
-            f"{place}: no feature for {int(missing.sum())} of {len(ids)} images, "
-            f"the first is sample_id {int(np.asarray(ids)[missing][0])}; delete the folder to redo it"
+            f"{place}: no feature for {int((~there).sum())} of {len(ids)} images, "
+            f"the first is sample_id {int(np.asarray(ids)[~there][0])}; delete the folder to redo it"
         )
     width = table.schema.field("feature").type.list_size
     # flatten() honours the slice of each chunk, .values would not.

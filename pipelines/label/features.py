@@ -9,6 +9,7 @@ from rich.console import Console
 from itkm_core.clustering import LabelOptions
 from itkm_core.clustering.footprint import estimate_memory, free_memory, gigabytes
 from itkm_core.errors import FeatureError
+from itkm_core.neighbors.lookup import Lookup
 from itkm_core.storage.place import Place
 from pipelines.config import RunConfig
 from pipelines.label.against import Against
@@ -81,8 +82,7 @@ def _in_order(table: pa.Table, ids: np.ndarray) -> pa.Table:
     there = table["sample_id"].to_numpy()
     if np.array_equal(there, ids):
         return table
-    by_id = np.argsort(there, kind="stable")
-    return table.take(by_id[np.searchsorted(there, ids, sorter=by_id)])
+    return table.take(Lookup(there).find(ids)[0])
 
 
 def _announce(console: Console, images: Images, options: LabelOptions) -> None:

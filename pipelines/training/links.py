@@ -50,7 +50,7 @@ def _clusters(task: TrainTask, blocks: Sequence[Block], block: Block) -> Positiv
     found = read_clusters(task.matches[block.scenario]) if block.opposite in blocks else None
     if found is None:
         return None
-    return Positives(blocks.index(block.opposite), *found.targets(block.group))
+    return Positives(blocks.index(block.opposite), found.targets(block.group))
 
 
 def _instances(task: TrainTask, blocks: Sequence[Block], block: Block) -> Positives | None:
@@ -60,7 +60,7 @@ def _instances(task: TrainTask, blocks: Sequence[Block], block: Block) -> Positi
     if found is None:
         return None
     positives, hard = found.positives(block.group), found.hard(block.group)
-    return Positives(blocks.index(block.opposite), *positives, hard)
+    return Positives(blocks.index(block.opposite), positives, hard)
 
 
 def _bank(task: TrainTask, table: pa.Table) -> Any:

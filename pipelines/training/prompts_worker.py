@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from itkm_core.corpus.sampling import BatchPlan
+from itkm_core.neighbors.lookup import Lookup
 from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
@@ -79,13 +80,12 @@ class Vectors:
             ids = table["sample_id"].to_numpy()
             self.blocks.append(read_features(features, ids, Block.of(table)))
         ids = np.concatenate([table["sample_id"].to_numpy() for table in tables])
-        self._order = np.argsort(ids)
-        self._sorted = ids[self._order]
+        self._by_id = Lookup(ids)
         self._all = np.concatenate(self.blocks)
 
     def of(self, sample_ids: np.ndarray) -> np.ndarray:
         """float32 [b, D] of images of the label tables, in that order."""
-        return np.asarray(self._all[self._order[np.searchsorted(self._sorted, sample_ids)]])
+        return np.asarray(self._all[self._by_id.find(sample_ids)[0]])
 
 
 def write_texts(

@@ -18,6 +18,7 @@ from itkm_core.learning.instance_bank import InstanceBank
 from itkm_core.learning.memory import ClusterMemory
 from itkm_core.learning.terms import Positives
 from itkm_core.model.image_encoder import ImageEncoder
+from itkm_core.neighbors.csr import Csr
 
 NUM_STEPS = 20
 DIMENSION = 16
@@ -115,7 +116,7 @@ def make_images(plan: BatchPlan) -> Tensor:
 def links(opposite: int, rows: list[list[int]], hard: np.ndarray | None = None) -> Positives:
     indptr = np.cumsum([0, *map(len, rows)])
     indices = [index for row in rows for index in row]
-    return Positives(opposite, indptr, np.array(indices, np.int32), hard)
+    return Positives(opposite, Csr(indptr, np.array(indices, np.int32)), hard)
 
 
 def make_banks() -> list[InstanceBank | None]:

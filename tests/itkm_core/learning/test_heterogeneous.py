@@ -58,7 +58,7 @@ def naive_candidates(block: int, plan: BatchPlan, parts: dict[str, Any], limit: 
     rows = sorted({int(bank.rows(np.array([s]))[0]) for s in plan.sample_ids[plan.block == block]})
     chosen: list[int] = []
     for row in rows:
-        chosen += links.indices[links.indptr[row] : links.indptr[row + 1]].tolist()
+        chosen += links.rows.row(row).tolist()
     chosen = list(dict.fromkeys(chosen))
     for place in range(links.hard.shape[1]):
         for row in rows:
@@ -89,7 +89,7 @@ def naive_terms(
             links = parts["instances"][block]
             own = int(parts["banks"][block].rows(plan.sample_ids[row : row + 1])[0])
             vectors = parts["banks"][links.opposite].features[candidates]
-            positives = links.indices[links.indptr[own] : links.indptr[own + 1]].tolist()
+            positives = links.rows.row(own).tolist()
             logs = [log_share(v, vectors, tau, candidates.index(p)) for p in positives]
             losses["ihm"].append(-torch.stack(logs).mean() if logs else nothing)
             text = parts["texts"][block]

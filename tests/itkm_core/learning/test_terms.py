@@ -12,6 +12,7 @@ from stage_problem import links
 
 from itkm_core.errors import TrainingError
 from itkm_core.learning.terms import Positives
+from itkm_core.neighbors.csr import Csr
 
 
 @given(
@@ -38,7 +39,7 @@ def test_take_is_the_loop(rows: list[list[int]], wanted: list[int]) -> None:
 )
 def test_not_a_csr(indptr: list, indices: list, hard: np.ndarray | None, message: str) -> None:
     with pytest.raises(TrainingError, match=message):
-        Positives(1, np.array(indptr, np.int64), np.array(indices, np.int64), hard)
+        Positives(1, Csr(np.array(indptr, np.int64), np.array(indices, np.int64)), hard)
 
 
 def test_links_must_lead_somewhere() -> None:

@@ -82,8 +82,8 @@ def test_every_part_is_of_its_block_and_leads_to_the_opposite_one(made: Made) ->
             (links.clusters[block], matches.targets(block)),
             (links.instances[block], positives.positives(block)),
         ):
-            np.testing.assert_array_equal(found.indptr, expected.indptr)
-            np.testing.assert_array_equal(found.indices, expected.indices)
+            np.testing.assert_array_equal(found.rows.indptr, expected.indptr)
+            np.testing.assert_array_equal(found.rows.indices, expected.indices)
         bank = links.banks[block]
         np.testing.assert_array_equal(bank.features.numpy(), made.features[block])
         np.testing.assert_array_equal(bank.rows(made.ids[block][::-1])[::-1], range(len(bank)))
