@@ -53,7 +53,7 @@ def ray_session(console: Console) -> Iterator[None]:
                 logging_level=logging.ERROR,
                 object_store_memory=_object_store_bytes(),
             )
-        _have_restarts_noted()
+            _have_restarts_noted()
     except SystemExit:  # SIGTERM, while the handler that `ray.init` sets was in place
         interrupt()
     except Exception as error:  # Ray raises a bare one if its dashboard is not up in time
