@@ -24,8 +24,8 @@ BLOCK_QUERIES = 512
 def products() -> Iterator[Product]:
     """A function of queries [B, D] and rows [T, D] that gives their dot products [B, T], on one thread.
 
-    oneDNN's product where torch has it: full float32 like BLAS, and on AMD's cores, on which MKL takes its
-    slow path, twice as fast. The process's own torch settings are back at the end.
+    oneDNN's product where torch has it: full float32 like BLAS, and twice as fast on AMD's cores, where MKL takes its
+    slow path. The process's own torch settings are restored at the end.
     """
     import torch
 
@@ -51,8 +51,8 @@ def products() -> Iterator[Product]:
 
 
 def readable(rows: Array) -> Array:
-    """The same memory for code that takes no read-only array and yet writes to none, as torch: no copy is made
-    of a contiguous array.
+    """The same memory for code that refuses read-only arrays although it does not write, such as torch; no copy of a
+    contiguous array.
 
     Memory-mapped files and arrays of Ray's object store are read-only. The caller keeps `rows` alive.
     """

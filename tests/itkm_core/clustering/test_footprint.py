@@ -40,7 +40,7 @@ def resident(what):
     (line,) = (each for each in open("/proc/self/status") if each.startswith(what))
     return int(line.split()[1]) * 1024
 
-Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew: compiling kernels took more
+Path("/proc/self/clear_refs").write_text("5")  # reset the peak: compiling kernels took more
 before = resident("VmRSS")
 pseudo_label(rows, k1=30, k2=6, backend=backend, num_threads=1)
 print(resident("VmHWM") - before, estimate_memory(num, dimension, k1=30, k2=6, backend=backend, copies=0))
@@ -49,14 +49,16 @@ print(resident("VmHWM") - before, estimate_memory(num, dimension, k1=30, k2=6, b
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("backend", ["torch", "ivf"])
-@pytest.mark.parametrize("kind", ["people", "cloud"])
-def test_what_is_used_stays_below_the_estimate(kind, backend):
+@pytest.mark.parametrize(("kind", "most"), [("people", 2.5), ("cloud", 1.5)])
+def test_the_estimate_is_above_what_is_used_and_near_it(kind, most, backend):
+    """A cloud without people is what the factors are for (1.1 to 1.2 times what is used); people: 1.6 to 1.9."""
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, kind, backend], capture_output=True, text=True, check=True
     )
     used, estimate = map(int, done.stdout.split())
-    assert used <= estimate - footprint.LIBRARIES + (64 << 20)
-    assert used >= (estimate - footprint.LIBRARIES) / 8
+    estimate -= footprint.LIBRARIES
+    assert used <= estimate + (64 << 20)
+    assert used >= estimate / most
 
 
 def test_what_cannot_fit_is_refused_before_any_work(make, monkeypatch):

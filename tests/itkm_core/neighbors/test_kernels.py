@@ -26,6 +26,16 @@ def test_no_folder_for_machine_code_costs_only_time(monkeypatch):
     assert kernel(add)(2, 3) == 5
 
 
+def test_numba_still_has_the_cache_that_kernels_guard():
+    compiled = numba.njit(cache=True)(add)
+    cache = getattr(compiled, "_cache", None)
+    assert hasattr(cache, "save_overload"), (
+        "numba dropped Dispatcher._cache.save_overload, which kernels.kernel wraps so that a full disk does not end a "
+        "run: find its successor before numba's upper bound in pyproject.toml is raised"
+    )
+    assert hasattr(cache, "disable"), "numba dropped Dispatcher._cache.disable: see above"
+
+
 def test_a_full_disk_costs_only_time(monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
