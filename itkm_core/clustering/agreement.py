@@ -1,9 +1,9 @@
 """How far two labelings of the same images agree: adjusted mutual information.
 
 Vinh, Epps and Bailey, "Information Theoretic Measures for Clusterings Comparison", JMLR 2010 (AMI with the
-arithmetic mean). scikit-learn's takes the expectation over every pair of clusters, minutes with the thousands of
-singletons that outliers are; pairs of clusters of the same two sizes have the same term, so it is summed once
-for each pair of *sizes* here. [ours]
+arithmetic mean). scikit-learn sums the expectation over every pair of clusters, which takes minutes when thousands of
+outliers are singletons; pairs of clusters of the same two sizes have the same term, so here it is summed once
+for each pair of *sizes*. [ours]
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from itkm_core.neighbors.kernels import Array, kernel
 def agreement(labels_a: npt.ArrayLike, labels_b: npt.ArrayLike) -> float:
     """AMI of two labelings, int [N] each, -1 for outliers: 1 for the same partition, about 0 for unrelated ones.
 
-    Each outlier is a cluster of its own [ours]: an image that joins or leaves a cluster lowers the agreement,
-    which leaving outliers out would hide. Two labelings without an image agree (1).
+    Each outlier counts as a separate cluster [ours]: an image that joins or leaves a cluster lowers the agreement,
+    which leaving outliers out would hide. Two labelings of no images agree (1).
 
     Raises LabelError for labelings of different lengths or not of integers.
     """
@@ -49,7 +49,7 @@ def agreement(labels_a: npt.ArrayLike, labels_b: npt.ArrayLike) -> float:
 
 
 def _partition(labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Cluster numbers 0.. without gaps, each outlier one of its own."""
+    """Cluster numbers 0.. without gaps, each outlier a separate one."""
     own = label_array(labels).astype(np.int64)
     outliers = own < 0
     own[outliers] = own.max(initial=-1) + 1 + np.arange(outliers.sum())

@@ -2,8 +2,8 @@
 
 A camera's background, light and colour push all its images the same way. Subtracting each camera's mean feature
 leaves more of the person: clusters split less by camera, and groups taken by different cameras come closer. Only
-labelling and matching look at features so; training and retrieval use them as they are. docs/method.md has what it
-gains.
+labelling and matching compare features this way; training and retrieval use them unchanged. docs/method.md shows the
+gain.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from itkm_core.clustering.centroids import sums_of
 from itkm_core.errors import FeatureError
 
 PRIOR_IMAGES = 8
-"""A camera's mean counts as if this many images at the mean of all were among its own: one with a few images shows
-few people, and its mean is theirs more than its own."""
+"""A camera's mean is computed as if it had this many more images, at the mean of all: a camera with few images shows
+few people, and its mean is more theirs than the camera's."""
 
 _ROWS_AT_ONCE = 65_536  # bounds the float64 copy
 
@@ -35,7 +35,7 @@ class CameraMeans:
 def without_camera(
     features: npt.NDArray[np.float32], cameras: npt.ArrayLike, *, prior: float = PRIOR_IMAGES
 ) -> npt.NDArray[np.float32]:
-    """Unit rows with the mean of their camera taken away, and made unit rows again.
+    """Unit rows minus the mean of their camera, normalised again.
 
     Args:
         features: float32 [N, D], unit rows of one (scenario, group).
@@ -43,7 +43,7 @@ def without_camera(
         prior: see `PRIOR_IMAGES`; 0 takes the plain mean of each camera.
 
     Returns:
-        float32 [N, D]. A row that was its camera's mean, and so has no direction left, stays as it was.
+        float32 [N, D]. A row equal to its camera's mean has no direction left and stays unchanged.
 
     Raises:
         FeatureError: not one camera per feature.
@@ -60,8 +60,8 @@ def camera_means(
 ) -> CameraMeans:
     """The mean of each camera's features; the arguments as in `without_camera`.
 
-    With `known`, images that arrive later: means that are known stay, or what was compared by them would move, and
-    the mean of another camera is drawn to the known mean of all.
+    With `known`, for images that arrive later: known means stay, or what was compared by them would move, and the means
+    of other cameras are drawn to the known mean of all.
     """
     found, row_of = np.unique(np.asarray(cameras), return_inverse=True)
     if features.ndim != 2 or row_of.shape != features.shape[:1]:
@@ -83,7 +83,7 @@ def camera_means(
 def without_means(
     features: npt.NDArray[np.float32], cameras: npt.ArrayLike, known: CameraMeans
 ) -> npt.NDArray[np.float32]:
-    """As `without_camera`, with the means of these cameras, each of which is `known`."""
+    """As `without_camera`, with the `known` means; every camera must be among them."""
     row_of = np.searchsorted(known.cameras, np.asarray(cameras))
     out = np.empty_like(features)
     for start in range(0, len(features), _ROWS_AT_ONCE):

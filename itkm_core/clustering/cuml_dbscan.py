@@ -1,8 +1,8 @@
 """DBSCAN by cuML, for groups whose dense N x N matrix fits an accelerator.
 
-cuML takes precomputed distances as a dense matrix only. It is told who is near whom, 0 or 1, by the rule of
-`dbscan.py`, and finds the core images and their clusters; border images go where they go there. So the labels are
-the same.
+cuML takes precomputed distances only as a dense matrix. It is given who is near whom, 0 or 1, by the rule of
+`dbscan.py`, and finds the core images and their clusters; border images are assigned as in `dbscan.py`. So the labels
+are the same.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from itkm_core.errors import ConfigError
 from itkm_core.neighbors.kernels import Array, kernel
 
 BYTES_A_PAIR = 6
-"""A float32 distance, and what cuML keeps beside it. [ours]"""
+"""A float32 distance, and what else cuML keeps. [ours]"""
 
 
 def fits_device(num_images: int, device: str | None) -> bool:
-    """Whether the matrix of so many images fits into what the device, and this machine, have free now."""
+    """Whether the matrix of `num_images` images fits into the free memory of the device and of this machine."""
     if device is None or not device.startswith("cuda"):
         return False
     import torch
 
-    torch.cuda.empty_cache()  # what torch keeps for itself, cuML cannot have
+    torch.cuda.empty_cache()  # cuML cannot use what torch keeps cached
     free, _ = torch.cuda.mem_get_info(device)
     here = free_memory()
     return bool(num_images**2 * BYTES_A_PAIR <= free) and (

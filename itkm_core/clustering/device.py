@@ -1,10 +1,10 @@
-"""The encoding and the pairs of the Jaccard graph by torch, on the accelerator that searched for the neighbours. [ours]
+"""The encoding and the pairs of the Jaccard graph in torch, on the accelerator that found the neighbours. [ours]
 
 Suffixes: N images, k list entries, B rows of a block.
 
-What `reciprocal.py` and `jaccard.py` do row by row in compiled loops is done here for blocks of rows, as comparisons of
-small lists, sorts and sums of runs, for which accelerators are made. Sums run over the same numbers in the same order;
-only a cosine's sum and the exponential differ from the processor's, in the last bits.
+What `reciprocal.py` and `jaccard.py` do row by row in compiled loops is done here on blocks of rows, as comparisons of
+small lists, sorts and sums of runs, which accelerators are good at. Sums add the same numbers in the same order; only
+a cosine's sum and the exponential differ from the CPU's, in the last bits.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ BLOCK_ENTRIES = 1 << 23
 
 Result = TypeVar("Result")
 
-Tensor = Any  # torch is loaded by those who have a device
+Tensor = Any  # torch is only loaded where there is a device
 
 
 def or_none(compute: Callable[..., Result], *arguments: Any) -> Result | None:
-    """What a step on a device returns; None where the device has not the memory for it."""
+    """What a step on a device returns; None where the device lacks the memory for it."""
     import torch
 
     try:
@@ -184,7 +184,7 @@ def _sums_of_equal(keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _sums_of_runs(values: Tensor, lengths: Tensor) -> Tensor:
-    """The sum of each run, one number after the other: of a matrix of one column, for CUDA sums vectors as a tree."""
+    """The sum of each run, added one by one: as a matrix of one column, since CUDA sums vectors as a tree."""
     import torch
 
     return torch.segment_reduce(values[:, None], "sum", lengths=lengths, axis=0)[:, 0]

@@ -1,7 +1,7 @@
-"""How much memory labelling a group takes, known before it starts. [ours]
+"""How much memory labelling a group takes, estimated before it starts. [ours]
 
-Entries of V and pairs of the graph hang on the data. The factors below are near the largest of a dozen kinds of made-up
-features (people from tight to one cloud, 8 to 128 dimensions): for people it is up to twice what is used.
+The entries of V and the pairs of the graph depend on the data. The factors below are close to the largest seen on a
+dozen kinds of made-up features (tight people to one cloud, 8 to 128 dimensions): for people, up to twice what is used.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAIRS = 1.2
 """Images within eps of an image, in multiples of k1: 0.5 seen with 16 images a person, 1.9 with 60."""
 
 LIBRARIES = 800 << 20
-"""What numpy, numba and torch take once they are loaded."""
+"""What numpy, numba and torch take once loaded."""
 
 
 def estimate_memory(
@@ -35,10 +35,10 @@ def estimate_memory(
     copies: int = 1,
     divided: bool = False,
 ) -> int:
-    """Bytes that labelling `num_images` images of `dimension` features takes at its peak, on one machine.
+    """Peak memory in bytes of labelling `num_images` images of `dimension` features, on one machine.
 
-    `copies`: arrays of all features held, the caller's with them. `divided`: shared with other processes
-    (`workers.py`), so that what they read is there a second time.
+    `copies`: arrays of all features in memory, including the caller's. `divided`: the work is shared with other
+    processes (`workers.py`), so what they read is in memory a second time.
     """
     backend_used: Backend = resolve_backend(backend, num_images)
     rows = 4 * dimension * copies
@@ -56,9 +56,9 @@ def estimate_memory(
 
 
 def free_memory() -> int | None:
-    """Bytes this process can still take: those of the machine, or of its container where that is less.
+    """Bytes this process can still use: of the machine, or of its container if that is less.
 
-    None where the system does not say (only Linux does).
+    None where the system does not say; only Linux does.
     """
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -68,7 +68,7 @@ def free_memory() -> int | None:
     free = int(line.split()[1]) * 1024
     for limit, used, facts, cache in _CONTAINERS:
         try:
-            # Cached files count as used, and make room as soon as memory is asked for.
+            # Cached files count as used, but are evicted when memory is needed.
             room = int(_read(limit)) - int(_read(used)) + _files_cached(_read(facts), cache)
         except (OSError, ValueError):  # no such group, or "max": no limit
             continue
@@ -76,7 +76,7 @@ def free_memory() -> int | None:
     return free
 
 
-_CONTAINERS = (  # of the control groups' versions 2 and 1
+_CONTAINERS = (  # control groups, version 2 and 1
     ("memory.max", "memory.current", "memory.stat", ("inactive_file", "active_file")),
     (
         "memory/memory.limit_in_bytes",

@@ -1,4 +1,4 @@
-"""Labels that cannot be learnt from: named conditions and what to change. docs/labelling.md has the table."""
+"""Labels that cannot be learnt from: the conditions, and what to change. docs/labelling.md has the table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Condition(StrEnum):
 
 
 def check(labels: npt.ArrayLike, *, max_cluster_share: float = MAX_CLUSTER_SHARE) -> Condition:
-    """The condition of a group's labels, int [N], -1 for outliers. A pure function: it warns of nothing."""
+    """The condition of a group's labels, int [N], -1 for outliers. A pure function: it does not warn."""
     array = label_array(labels)
     members = array[array >= 0]
     if not len(array):

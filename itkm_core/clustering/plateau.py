@@ -1,9 +1,9 @@
 """eps without labels: the values over which the clusters stay the same, and the clearest of them. [ours]
 
-Clusters that are there change little when eps moves by a step; what noise or a flood has put together changes much.
-So eps is taken from a plateau: neighbouring values whose labels agree (AMI). Two ends of the range agree for
-no good reason, where nearly all images are noise and where one cluster has swallowed them; a link between two
-values therefore counts less the more images are left out or in one cluster. docs/labelling.md has how it did.
+Real clusters change little when eps moves by a step; accidental ones change a lot. So eps is taken from a plateau:
+neighbouring values whose labels agree (AMI). Labels at the two ends of the range agree for the wrong reason: nearly all
+images are noise, or one cluster has swallowed them. So a link between two values counts less the more images are left
+out or in one cluster. docs/labelling.md shows how well this works.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def choose_eps(points: Sequence[SweepPoint], *, where: str = "the features") -> 
     sqrt(share of images in clusters) x (1 - share of the largest cluster), the shares those of the worse end. A
     plateau is a run of links within `PLATEAU_TOLERANCE` of the strongest; the longest is taken, among equally long
     ones the one of larger mean strength, then of larger silhouette. In it, the value of the largest silhouette,
-    then the smallest. Where no two neighbours can be learnt from, every usable value is a plateau of its own.
+    then the smallest. Where no two neighbours can be learnt from, each usable value is its own plateau.
 
     Raises LabelError, naming what was found at every value, where none gives labels to learn from.
     """

@@ -96,7 +96,7 @@ def pseudo_label(
 
 @dataclass(frozen=True)
 class JaccardSpace:
-    """All that does not depend on eps: made once, clustered at any eps up to the graph's `max_distance`.
+    """Everything that does not depend on eps: computed once, clustered at any eps up to the graph's `max_distance`.
 
     `graph` is None for N = 0; its rows are in order of sample id, and `back` int [N] takes them to the order
     of the input (None where they are the same). `neighbors` and `parameters` are those of `PseudoLabels`, eps left

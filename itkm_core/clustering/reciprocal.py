@@ -23,11 +23,10 @@ NEAREST_FEW = 8
 def encode_on_host(
     rows: npt.NDArray[np.float32], lists: npt.NDArray[np.int32], k2: int, workers: Workers
 ) -> SparseRows:
-    """As `encoding.encode`, by the workers' processors.
+    """As `encoding.encode`, on the workers' CPUs.
 
-    Rows are in an order of their own (`SparseRows.order`), in which images with common neighbours are side by side:
-    what one row needs is then mostly what the one before it needed, which at 300,000 images halves the time of this
-    step and of the graph's.
+    Rows are reordered (`SparseRows.order`) so that images with common neighbours are side by side: what one row needs
+    is then mostly what the previous one needed, which at 300,000 images halves the time of this step and of the graph.
     """
     num_rows, k1 = lists.shape
     order = order_by_neighbors(lists)

@@ -4,10 +4,10 @@ Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of
 Math. 20, 1987: s = (b - a) / max(a, b), a an image's mean distance to the other images of its own cluster, b the
 smallest of its mean distances to another one. [ours], to have it in time linear in the graph's edges:
 
-- a pair that the graph does not hold counts as d = 1, the largest there is, which pairs without a common
-  reciprocal neighbour have in truth. So the values of two clusterings compare on one and the same graph only;
-- an outlier counts with s = 0, as Rousseeuw lets the only image of a cluster do, and is in no other image's b:
-  the mean over all images then falls both where clusters melt into each other and where images drop out.
+- a pair that is not in the graph counts as d = 1, the maximum, which is the true distance of pairs without a common
+  reciprocal neighbour. So values of two clusterings are only comparable on the same graph;
+- an outlier counts with s = 0, as Rousseeuw defines it for the only image of a cluster, and is in no other image's b:
+  so the mean over all images falls both where clusters merge and where images drop out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from itkm_core.neighbors.kernels import Array, kernel, map_blocks, scratch_block
 def silhouette(
     graph: JaccardGraph, labels: npt.NDArray[np.int64], *, threads: int = 1
 ) -> float | None:
-    """Mean silhouette of all images, in [-1, 1]; None with fewer than two clusters, which compare with nothing.
+    """Mean silhouette of all images, in [-1, 1]; None with fewer than two clusters.
 
     `labels` int64 [N] as `dbscan` makes them on this graph. The result does not depend on `threads`.
     """

@@ -1,4 +1,4 @@
-"""Several values of eps for the cost of little more than one: what each gives, without any identity label. [ours]
+"""Labels at several values of eps for little more than the cost of one, and what each gives, without identities. [ours]
 
 The neighbour search and the Jaccard graph do not depend on eps, so both are made once, the graph up to the largest
 value. Each value then costs a DBSCAN, a silhouette and an agreement, all linear in the graph's edges or images.
@@ -32,7 +32,7 @@ class SweepPoint:
 
     `outlier_share`, `largest_share` (of the largest cluster): of all images, in [0, 1]. `silhouette`: see
     `silhouette`, on the sweep's graph; None with fewer than two clusters. `agreement`: AMI with the labels at
-    the next larger value (outliers as clusters of their own); None at the last. `condition`: see `check`.
+    the next larger value (each outlier a separate cluster); None at the last. `condition`: see `check`.
     """
 
     eps: float
@@ -154,4 +154,4 @@ def eps_range(start: float, stop: float, step: float) -> tuple[float, ...]:
 
 
 MAX_VALUES = 100
-"""More is a mistyped step, not a question."""
+"""More than this is a mistyped step."""

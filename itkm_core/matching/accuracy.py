@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,7 @@ import numpy.typing as npt
 from itkm_core.clustering.guards import label_array
 from itkm_core.errors import LabelError
 from itkm_core.matching.clusters import ClusterMatches
-from itkm_core.matching.health import ratio, without_nan
+from itkm_core.matching.health import Measures, ratio
 from itkm_core.matching.instances import InstanceMatches
 from itkm_core.neighbors.lookup import Lookup
 
@@ -22,7 +21,7 @@ UNKNOWN = -1
 
 
 @dataclass(frozen=True)
-class ClusterAccuracy:
+class ClusterAccuracy(Measures):
     """Cluster matches of one scenario against identities. A cluster's person is its most frequent known one.
 
     `accuracy`: share of pairs whose clusters have the same person; `reliable_accuracy` and `mutual_accuracy`: of
@@ -41,13 +40,9 @@ class ClusterAccuracy:
     num_scored: int
     num_pairs: int
 
-    def summary(self) -> dict[str, Any]:
-        """The fields by name, ready for JSON: NaN becomes None."""
-        return without_nan(asdict(self))
-
 
 @dataclass(frozen=True)
-class InstancePrecision:
+class InstancePrecision(Measures):
     """Instance positives of one side against identities; images of no known person are in no score.
 
     `pair_precision`: share of (image, positive) pairs that are one person. `image_precision`: that share in each
@@ -58,10 +53,6 @@ class InstancePrecision:
     image_precision: float
     num_pairs: int
     num_images: int
-
-    def summary(self) -> dict[str, Any]:
-        """The fields by name, ready for JSON: NaN becomes None."""
-        return without_nan(asdict(self))
 
 
 def cluster_accuracy(

@@ -138,7 +138,7 @@ def progressive(affinities: Affinities) -> npt.NDArray[np.int64]:
 def _match_or_wait(cost: sparse.csr_array) -> tuple[Numbers, Numbers]:
     """Rows and columns of the cheapest matching of `cost` [R, K] in which a row may wait at COST_OF_WAITING.
 
-    Each row has a column of its own to wait in, so that a full matching, which scipy insists on, exists.
+    Each row gets a separate column to wait in, so that the full matching that scipy requires exists.
     """
     num_rows, num_columns = cost.shape
     wait = sparse.diags_array(np.full(num_rows, COST_OF_WAITING), format="csr")

@@ -25,6 +25,8 @@ from itkm_core.neighbors.csr import Csr, csr_of_pairs
 from itkm_core.neighbors.similarity import listed_cosines
 from itkm_core.neighbors.unit_rows import unit_rows
 
+Rows = npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class ClusterMatches:
@@ -126,19 +128,12 @@ def _joined(
     """The rows whose cosine is the affinity, float32 [K_g, D + D'] (or [K_g, D] without text)."""
     images = unit_rows(centroids_0), unit_rows(centroids_1)
     check_columns(*images, "centroids")
-    if (text_0 is None) != (text_1 is None):
-        missing = "text_0" if text_0 is None else "text_1"
-        raise ConfigError(f"{missing} is missing; expected the text of both sides or of neither")
-    if text_0 is None or image_weight == 1:
+    if image_weight == 1:
+        check_both(text_0, text_1)
         return images
-    texts = unit_rows(text_0), unit_rows(text_1)
-    check_columns(*texts, "texts")
-    for side in (0, 1):
-        if len(texts[side]) != len(images[side]):
-            raise FeatureError(
-                f"side {side} has {len(texts[side])} texts for {len(images[side])} centroids; "
-                "expected one a cluster"
-            )
+    texts = texts_of(images, text_0, text_1, "centroids", "cluster")
+    if texts is None:
+        return images
     return (
         joined_rows(images[0], texts[0], image_weight),
         joined_rows(images[1], texts[1], image_weight),
@@ -151,6 +146,33 @@ def joined_rows(
     """Rows [K, D + D'] whose cosine is share cos(first) + (1 - share) cos(second); unit rows [K, D] and [K, D']."""
     scales = np.float32(share**0.5), np.float32((1 - share) ** 0.5)
     return np.concatenate([scales[0] * first, scales[1] * second], axis=1)
+
+
+def texts_of(
+    sides: tuple[Rows, Rows], text_0: Any, text_1: Any, what: str, one: str
+) -> tuple[Rows, Rows] | None:
+    """The texts of both sides as unit rows, None where there are none; `what` the sides are, `one` of them.
+
+    Raises FeatureError for texts that do not fit the sides, ConfigError for one text without the other.
+    """
+    check_both(text_0, text_1)
+    if text_0 is None:
+        return None
+    texts = unit_rows(text_0), unit_rows(text_1)
+    check_columns(*texts, "texts")
+    for side in (0, 1):
+        if len(texts[side]) != len(sides[side]):
+            raise FeatureError(
+                f"side {side} has {len(texts[side])} texts for {len(sides[side])} {what}; expected one per {one}"
+            )
+    return texts
+
+
+def check_both(text_0: Any, text_1: Any) -> None:
+    """ConfigError for one text without the other."""
+    if (text_0 is None) != (text_1 is None):
+        missing = "text_0" if text_0 is None else "text_1"
+        raise ConfigError(f"{missing} is missing; expected the text of both sides or of neither")
 
 
 def check_columns(rows_0: npt.NDArray[Any], rows_1: npt.NDArray[Any], what: str) -> None:

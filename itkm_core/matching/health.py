@@ -17,7 +17,19 @@ AFFINITY_QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
 @dataclass(frozen=True)
-class ClusterHealth:
+class Measures:
+    """Numbers by name; NaN where there was nothing to measure."""
+
+    def summary(self) -> dict[str, Any]:
+        """The fields by name, ready for JSON: NaN becomes None."""
+        return {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in asdict(self).items()
+        }
+
+
+@dataclass(frozen=True)
+class ClusterHealth(Measures):
     """Cluster matches of one scenario, without labels. Shares are in [0, 1]; NaN over nothing.
 
     `mutual_share`: share of the smaller side's clusters that have a partner with which they are mutual best. The
@@ -37,13 +49,9 @@ class ClusterHealth:
     affinity: dict[str, float]
     image_text_agreement: float
 
-    def summary(self) -> dict[str, Any]:
-        """The fields by name, ready for JSON: NaN becomes None."""
-        return without_nan(asdict(self))
-
 
 @dataclass(frozen=True)
-class InstanceHealth:
+class InstanceHealth(Measures):
     """Positive sets of the images of one side, empty ones counted: mean and median size, share that is empty.
 
     All are NaN for a side without images.
@@ -53,10 +61,6 @@ class InstanceHealth:
     mean_size: float
     median_size: float
     empty_share: float
-
-    def summary(self) -> dict[str, Any]:
-        """The fields by name, ready for JSON: NaN becomes None."""
-        return without_nan(asdict(self))
 
 
 def cluster_health(
@@ -158,11 +162,3 @@ def problems(
 def ratio(part: float, whole: float) -> float:
     """part / whole, NaN over nothing."""
     return part / whole if whole else math.nan
-
-
-def without_nan(values: dict[str, Any]) -> dict[str, Any]:
-    """`values` with None for NaN, which JSON does not know."""
-    return {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in values.items()
-    }

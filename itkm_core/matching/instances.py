@@ -3,10 +3,10 @@
 docs/definition.md, "IHM". P_i = (top-k of i in image space) and (top-k of i in text space), over the opposite
 group's N images. Suffixes: N images of a side, k neighbours, G distinct texts, B images in a block.
 
-Texts are few: all images of a Stage I cluster start with one vector, so whole clusters tie, and k mostly ends in
-the midst of a tie. Order within a tie [ours]: by image cosine, then by row. So the nearest text's cluster is cut
-where its images become unlike i, not where their sample ids end. Texts tie when their cosines round to the same
-multiple of TEXT_STEP [ours]: vectors that differ by the rounding of a mean or a norm are rarely parted by it.
+There are few texts: all images of a Stage I cluster start with one vector, so whole clusters tie, and the k-th entry is
+mostly in the middle of a tie. Order within a tie [ours]: by image cosine, then by row. So the nearest text's cluster is
+cut where its images become unlike i, not by their sample ids. Texts tie when their cosines round to the same
+multiple of TEXT_STEP [ours], which rarely separates vectors that differ only by the rounding of a mean or a norm.
 
 That rule also makes P_i cheap. An image j of i's image list has, before it in the text order, (1) every image of
 a nearer text: counted from the k nearest *distinct* texts of i's text; (2) the images of equal text that are
@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.errors import ConfigError, FeatureError
-from itkm_core.matching.clusters import check_columns
+from itkm_core.errors import ConfigError
+from itkm_core.matching.clusters import check_columns, texts_of
 from itkm_core.neighbors.csr import Csr, csr_of_mask, empty_csr, mutual_entries
 from itkm_core.neighbors.equal_rows import group_equal_rows
 from itkm_core.neighbors.kernels import Array, kernel, map_blocks, thread_count
@@ -99,29 +99,12 @@ def match_instances(
     threads = thread_count(num_threads)
     features = unit_rows(features_0), unit_rows(features_1)
     check_columns(*features, "features")
-    texts = _texts(features, text_0, text_1)
+    texts = texts_of(features, text_0, text_1, "features", "image")
     found = [_match_side(side, features, texts, k, num_hard, backend, threads) for side in (0, 1)]
     (positives_0, hard_0), (positives_1, hard_1) = found
     if mutual_only:
         positives_0, positives_1 = mutual_entries(positives_0, positives_1)
     return InstanceMatches(positives_0, positives_1, hard_0, hard_1)
-
-
-def _texts(features: tuple[Rows, Rows], text_0: Any, text_1: Any) -> tuple[Rows, Rows] | None:
-    if (text_0 is None) != (text_1 is None):
-        missing = "text_0" if text_0 is None else "text_1"
-        raise ConfigError(f"{missing} is missing; expected the text of both sides or of neither")
-    if text_0 is None:
-        return None
-    texts = unit_rows(text_0), unit_rows(text_1)
-    check_columns(*texts, "texts")
-    for side in (0, 1):
-        if len(texts[side]) != len(features[side]):
-            raise FeatureError(
-                f"side {side} has {len(texts[side])} texts for {len(features[side])} features; "
-                "expected one an image"
-            )
-    return texts
 
 
 def _match_side(

@@ -1,4 +1,4 @@
-"""Rows that are equal to the last bit: found once, so that thousands of copies of one image stay cheap. [ours]"""
+"""Rows that are equal to the last bit, found once, so that thousands of copies of one image cost little. [ours]"""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def group_equal_lists(columns: Csr, values: npt.NDArray[np.floating]) -> Groups:
 
 
 def regrouped(groups: Groups, order: npt.NDArray[np.int32]) -> tuple[Groups, npt.NDArray[np.int64]]:
-    """The same groups of rows that are called otherwise: row i is now order[i]. And each group's new number [G]."""
+    """The same groups after renumbering rows (row i is now order[i]), and each group's new number [G]."""
     start, members = groups.members.indptr, order[groups.members.indices]
     first = np.minimum.reduceat(members, start[:-1]) if len(members) else members
     number = np.empty(len(first), np.int64)

@@ -7,7 +7,8 @@ are nearest to it. Thousands of queries are taken together, list by list: those 
 it are two blocks of vectors, and their scores one matrix product, where an index walks its lists query by query.
 How many lists a query must look at is measured on a sample, not guessed (`probes_for`).
 
-Nothing depends on who computes it, on processors of one kind: float32 products differ in the last bits between kinds.
+On CPUs of one kind, the result does not depend on who computes it; between kinds, float32 products differ in the last
+bits.
 """
 
 from __future__ import annotations
@@ -190,7 +191,7 @@ def _k_means(rows: Rows, num_lists: int, workers: Workers) -> Rows:
 def _nearest_centroid(rows: Rows, centroids: Rows, workers: Workers) -> npt.NDArray[np.int64]:
     """The centroid of largest product for each row, int64 [U]; the lower number among equals."""
     shared = workers.share(rows), workers.share(centroids)
-    # Whole blocks of products: the last bits of a product can hang on its size.
+    # Whole blocks of products: the last bits of a product can depend on its size.
     return joined(workers.spans(_nearest_of_span, len(rows), BLOCK_QUERIES, *shared))
 
 

@@ -1,8 +1,8 @@
 """Compiled kernels and the threads that run them over blocks of rows. [ours]
 
-Kernels are single-threaded machine code that releases the GIL; threads come from the standard library. So two
-calls at once from two Python threads, or after a fork, are safe, which numba's own thread pools do not promise,
-and a kernel's block of rows is also the unit that several machines can share.
+Kernels are single-threaded machine code that releases the GIL; threads come from the standard library. So
+concurrent calls from two Python threads, or calls after a fork, are safe, which numba's own thread pools do not
+promise, and a kernel's block of rows is also the unit that several machines can share.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile `function` with numba on its first call; keep the machine code on disk where possible.
 
     A read-only installation, a missing home folder or a full disk costs the compile time of each process
-    (seconds), never the run. Kernels that call each other live in one file: numba notices a changed file only
-    by its own date.
+    (seconds), but does not fail. Kernels that call each other are in one file: numba only checks the date of a
+    kernel's own file.
     """
     try:
         compiled = numba.njit(nogil=True, cache=True, error_model="numpy")(function)

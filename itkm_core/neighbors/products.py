@@ -37,7 +37,7 @@ def products() -> Iterator[Product]:
     torch.set_num_threads(1)
 
     def product(queries: Rows, rows: Rows) -> Rows:
-        torch.set_num_threads(1)  # each thread of ours has a setting of its own
+        torch.set_num_threads(1)  # the setting is per thread
         with torch.inference_mode():
             pair = torch.from_numpy(readable(queries)), torch.from_numpy(readable(rows))
             scores = pair[0] @ pair[1].T if fused is None else fused(*pair, None, "none", [], "")

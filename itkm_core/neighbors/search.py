@@ -1,7 +1,7 @@
 """Float32 searches that propose neighbours; which of them are right is decided in `lists.py`.
 
-faiss's flat index and torch in blocks do the same arithmetic, the inverted file on fewer rows. Their scores are
-float32 sums in an order of their own, so they differ in the last bits and order near ties differently: nothing
+faiss's flat index and torch in blocks do the same arithmetic, the inverted file on fewer rows. Each adds
+its float32 sums in a different order, so scores differ in the last bits and near ties are ordered differently: nothing
 downstream uses them as distances.
 """
 
@@ -31,8 +31,8 @@ APPROXIMATE_FROM_ON_DEVICE = 3_000_000
 measurement. [ours]"""
 
 TORCH_FROM = 30_000
-"""Rows from which "auto" is "torch": faiss is there at once, torch takes two seconds to load and then two thirds
-of the time a row. [ours]"""
+"""Rows from which "auto" is "torch": faiss loads at once; torch takes two seconds to load, and then two thirds of
+the time per row. [ours]"""
 
 BLOCK_BYTES = 64 << 20
 """Scores a block of the searches that hold whole rows of them may take. [ours]"""
@@ -130,7 +130,7 @@ def _search_torch(
     num_threads: int,
     use: Callable[..., Result],
 ) -> list[Result]:
-    """A product at a time, each small enough for a core's cache, and the best of each query kept beside them."""
+    """One product at a time, each small enough for a core's cache, keeping the best of each query."""
     with products() as product:
 
         def block(start: int, stop: int) -> Result:

@@ -1,9 +1,9 @@
-"""The best of many scores a query, kept while blocks of scores pass by. [ours]
+"""The best of many scores per query, kept while the scores come in blocks. [ours]
 
 Suffixes: B queries, T scores of a block, W best asked for.
 
 Scores come in blocks that fit a core's cache. Those above a query's limit go to its buffer of 3 W; a full buffer is cut
-to its best W, the worst of which is the new limit. Soon next to nothing passes, and a block costs one comparison a
+to its best W, the worst of which is the new limit. Soon almost nothing passes, and a block costs one comparison per
 score, 64 at a time.
 """
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from itkm_core.neighbors.kernels import Array, kernel
 
 BUFFER = 3
-"""Room of a buffer in multiples of W: less is cut too often, more is read from memory. [ours]"""
+"""Size of a buffer in multiples of W: with less it is cut too often, with more it is read from memory. [ours]"""
 
 
 class Best:

@@ -1,4 +1,4 @@
-"""What a feature matrix must be before anything is computed from it."""
+"""The check every feature matrix passes before anything is computed from it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Who computes a step of the labelling: the threads of this process, or tasks on many machines. [ours]
 
 A step is a function `step(*arguments, start, stop, threads)` of a span of rows, defined at the top of a module so that
-it can be sent. Its result hangs neither on how the rows are cut nor on the threads: so whoever computes it, the labels
-are the same to the last bit.
+it can be sent. Its result depends neither on how the rows are divided nor on the threads, so the labels are the same to
+the last bit whoever computes it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Result = TypeVar("Result")
 
 
 class Workers(Protocol):
-    """Computes spans of rows. `threads`: what one span has, and what is done in one piece beside them.
+    """Computes spans of rows. `threads`: of one span, and of work that is not divided.
 
-    `device`: the accelerator that this process may search on, as torch names it; None: it has none.
+    `device`: the accelerator that this process may search on, as torch names it; None: none.
     """
 
     @property
@@ -31,7 +31,7 @@ class Workers(Protocol):
     def device(self) -> str | None: ...
 
     def share(self, array: Array) -> Any:
-        """What stands for an array among the arguments of a step: sent to each machine once, not with each span."""
+        """A stand-in for an array among a step's arguments: the array is sent once per machine, not once per span."""
         ...
 
     def spans(

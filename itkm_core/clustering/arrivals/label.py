@@ -1,8 +1,8 @@
 """Labels for images that arrive later: clusters of known images, or new ones; no known label moves. [ours]
 
-Step 1 of docs/definition.md, "Pseudo-labels" is brought up to date for all images without a search among the known ones
-(`lists.py`), steps 2 to 4 are computed for all, so that the Jaccard graph is the one of labelling everything
-anew, and step 5 is done for the new images alone (`rule.py`).
+Step 1 of docs/definition.md, "Pseudo-labels" is updated for all images without a search among the known ones
+(`lists.py`). Steps 2 to 4 are computed for all images, so the Jaccard graph is that of labelling everything again, and
+step 5 is done for the new images only (`rule.py`).
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Arrivals:
 
     `labels` int64 [M]: -1 for an outlier, a known cluster's, or from `num_known_clusters` on a new one's, numbered in
     order of first member. `is_core` bool [M], `confidence` float32 [M]: as in `PseudoLabels`, among all images.
-    `known`: all N + M images, for those that arrive next. `parameters`: plain JSON values; beside those of
-    `PseudoLabels` `num_known` (images), `num_joined` (images that got a known label), `new_clusters`,
-    `would_merge` (pairs of clusters that labelling everything anew would join, for a core image each lie within eps
-    of each other, one of the two images new) and `outliers_near` (known outliers within eps of a new core image).
+    `known`: all N + M images, for those that arrive next. `parameters`: plain JSON values; those of
+    `PseudoLabels`, `num_known` (images), `num_joined` (images that got a known label), `new_clusters`,
+    `would_merge` (pairs of clusters that labelling everything again would join, since a core image of each, one of the
+    two new, lie within eps of each other) and `outliers_near` (known outliers within eps of a new core image).
     """
 
     labels: npt.NDArray[np.int64]
@@ -114,7 +114,7 @@ def label_arrivals(
         divided=not isinstance(by, Threads),
     )
     check_memory(needed, free_memory(), num_images=num_all, k1=k1)
-    # Kernels are compiled anew for read-only arrays, as those of a memory-mapped file are.
+    # Kernels are compiled again for read-only arrays, such as those of a memory-mapped file.
     joined = join_lists(
         (known.sample_ids, readable(known.rows), known.lists),
         (ids, readable(rows)),

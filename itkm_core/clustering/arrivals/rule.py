@@ -2,10 +2,11 @@
 
 Suffixes: N images in order of sample id, T types of images (`jaccard.py`), C clusters.
 
-DBSCAN (`dbscan.py`) with the known images held fast. A new image is core as there: `min_samples` of all images within
-eps. Known core images keep their clusters. A new core image near one goes to the nearest one's cluster, and so, step by
-step, do the new core images near those. New core images that no such chain leads to a known cluster are new clusters.
-A new image that is not core goes to the cluster of its nearest core image, known or new. Ties are those of `dbscan.py`.
+DBSCAN (`dbscan.py`) with the labels of known images fixed. A new image is core by the same rule: `min_samples` of all
+images within eps. Known core images keep their clusters. A new core image near one joins the nearest one's cluster, and
+so, step by step, do the new core images near those. New core images that no such chain connects to a known cluster form
+new clusters. A new image that is not core joins the cluster of its nearest core image, known or new. Ties are broken as
+in `dbscan.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Placed:
-    """Of all N images: `labels` int64, `is_core` bool, those of known images as they were; `confidence` float32.
+    """Of all N images: `labels` int64, `is_core` bool, those of known images unchanged; `confidence` float32.
 
     `confidence` is that of `confidence.py`; of known images it is 0 here. `touching` int64 [P, 2]: pairs of
     clusters, lower first, with a core image each within eps of each other, one of the two images new.
@@ -50,7 +51,7 @@ def place_new(
     eps: float,
     min_samples: int,
 ) -> Placed:
-    """`labels` int64 [N] and `is_core` bool [N] of the known images; what stands there of new ones is not read.
+    """`labels` int64 [N] and `is_core` bool [N] of the known images; the values of new ones are not read.
 
     `graph` reaches to eps. New clusters are numbered after the known ones, in order of first member.
     """
