@@ -1,23 +1,102 @@
-"""For `pytest -n`: the tests of a folder share what is costly to make (a Ray, a whole run), and so one process."""
+"""For `pytest -n`: which tests one process runs in a row, and what is made once for all processes."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 # A busy machine must not fail an example for the time it took.
 settings.register_profile("itkm", deadline=None)
 settings.load_profile("itkm")
 
+TESTS = Path(__file__).parent
+
+# Most of what the tests on Ray cost is processes that start and import. Ray ends idle ones within a
+# second and starts others; kept, they save a run a quarter of its processor time. Ray also makes its
+# processes nice, so that beside busy ones, such as tests without Ray, they would hardly run.
+os.environ |= {
+    "RAY_idle_worker_killing_time_threshold_ms": "300000",
+    "RAY_num_workers_soft_limit": "6",
+    "RAY_worker_niceness": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process for each training
+}
+
+# Files that one process runs in a row. What takes longest comes first, so that none of it starts when
+# everything else is done. The tests on `local_ray` share one, as each process would start its own.
+LONGEST_FIRST = [
+    ["e2e/test_resume.py", "e2e/test_output.py"],  # with the corpus and the whole run of all e2e
+    ["pipelines/ablate/test_command.py"],
+    [
+        "pipelines/steps/test_extract.py",
+        "pipelines/label/test_corpus.py",
+        "pipelines/label/test_corpus_tasks.py",
+        "pipelines/ingest/test_make.py",
+        "pipelines/steps/test_label_spans.py",
+        "pipelines/telemetry/test_handle.py",
+        "pipelines/training/test_failures.py",
+        "pipelines/doctor/test_command.py",
+    ],
+    ["e2e/test_workers.py"],
+    ["e2e/test_jobs.py"],
+    ["e2e/test_nodes.py"],
+    ["itkm_core/clustering/test_footprint.py"],
+    ["itkm_core/learning/test_workers.py"],
+    ["itkm_core/learning/test_prompt_workers.py"],
+]
+UNITS = {TESTS / name: unit for unit, names in enumerate(LONGEST_FIRST) for name in names}
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects by mark
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"local_ray", "own_ray"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("ray")
+    gone = [str(path) for path in UNITS if not path.exists()]
+    assert not gone, f"LONGEST_FIRST in tests/conftest.py names files that are not there: {gone}"
+    items.sort(key=lambda item: UNITS.get(item.path, len(LONGEST_FIRST)))
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
-    class ByFolder(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return nodeid.partition("::")[0].rpartition("/")[0]
+    class ByUnit(LoadScopeScheduling):
+        """In the order in which they were collected: run it with --no-loadscope-reorder."""
 
-    return ByFolder(config, log)
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return str(UNITS.get(config.rootpath / file, file))
+
+    return ByUnit(config, log)
+
+
+@pytest.fixture(scope="session")
+def once(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Callable[[Path], object]], Path]:
+    """once(name, make) -> a folder that make(folder) filled, in one of the processes of `pytest -n`.
+
+    The others wait for it. Nobody may change what is in it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # of all processes of this session
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        folder = base / name
+        with FileLock(f"{folder}.lock"):
+            if not (base / f"{name}.done").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                (base / f"{name}.done").touch()
+        return folder
+
+    return made

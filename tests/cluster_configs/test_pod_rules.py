@@ -127,6 +127,9 @@ def run_hook(folder: Path, processes: list[Any], *, most: int = 30) -> float:
 
 def write_runs(folder: Path, handler: str) -> None:
     (folder / "pipelines").mkdir()
+    (
+        folder / "pipelines/__init__.py"
+    ).touch()  # or a package elsewhere on the path would come first
     for name in ("itkm", "pipelines/cli.py"):
         (folder / name).write_text(WAITS.format(handler=handler))
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+
 ITKM = [sys.executable, "-m", "pipelines.cli"]
 SMALL = [
     "only=[ucc, uvi]",
@@ -26,6 +28,7 @@ SMALL = [
     "compute.checkpoint_every=2",
     "evaluate_every_round=false",
     "extract_precision=fp32",  # bf16 makes steps of 1e-3 of what two workers sum up differently
+    "compute.num_extractors=1",  # test_nodes.py has two
 ]
 
 
@@ -43,7 +46,7 @@ class Itkm:
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=900,
         )
 
     def ok(self, *arguments: str) -> str:
@@ -56,7 +59,7 @@ class Itkm:
         """Arguments of a small run."""
         return ["run", "--corpus", str(self.corpus), "--out", str(out), *SMALL, *overrides]
 
-    def killed(self, out: Path, moment: str, *overrides: str, seconds: float = 300) -> None:
+    def killed(self, out: Path, moment: str, *overrides: str, seconds: float = 600) -> None:
         """Start a small run and kill its driver as soon as a file that matches `moment` is in `out`."""
         process = subprocess.Popen(
             [*ITKM, *self.run(out, *overrides)],
@@ -75,27 +78,30 @@ class Itkm:
 
 
 @pytest.fixture(scope="session")
-def itkm(tmp_path_factory: pytest.TempPathFactory) -> Itkm:
+def itkm(tmp_path_factory: pytest.TempPathFactory, once: Once) -> Itkm:
     """The command, with a corpus of 16 people and 4 pictures a person and group."""
-    base = tmp_path_factory.mktemp("e2e")
     kept = {k: v for k, v in os.environ.items() if k not in ("RAY_ADDRESS", "ITKM_CACHE")}
-    (base / "home").mkdir()
-    environment = {**kept, "HOME": str(base / "home"), "RAY_AUTH_MODE": "token"}
-    made = Itkm(environment, base / "corpus")
-    made.ok("synth", "--people", "16", "--images", "4", "--out", str(base / "people"))
-    made.ok("ingest", "--as", "synthetic", str(base / "people"), "--out", str(made.corpus))
-    return made
+    environment = {**kept, "HOME": str(tmp_path_factory.mktemp("home")), "RAY_AUTH_MODE": "token"}
+
+    def make(base: Path) -> None:
+        made = Itkm(environment, base / "corpus")
+        made.ok("synth", "--people", "16", "--images", "4", "--out", str(base / "people"))
+        made.ok("ingest", "--as", "synthetic", str(base / "people"), "--out", str(made.corpus))
+
+    return Itkm(environment, once("e2e", make) / "corpus")
 
 
 @pytest.fixture(scope="session")
-def whole(itkm: Itkm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(itkm: Itkm, once: Once) -> Path:
     """A small run from beginning to end, by one training worker; beside it stdout and stderr."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    done = itkm.done(*itkm.run(out))
-    assert done.returncode == 0, done.stdout + done.stderr
-    (out.parent / "stdout").write_text(done.stdout)
-    (out.parent / "stderr").write_text(done.stderr)
-    return out
+
+    def make(base: Path) -> None:
+        done = itkm.done(*itkm.run(base / "run"))
+        assert done.returncode == 0, done.stdout + done.stderr
+        (base / "stdout").write_text(done.stdout)
+        (base / "stderr").write_text(done.stderr)
+
+    return once("whole", make) / "run"
 
 
 @pytest.fixture(scope="session")

@@ -100,7 +100,7 @@ def test_a_job_stopped_in_mid_round_goes_on_when_its_line_is_submitted_again(
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_job_of_ones_own_code_that_cannot_run_says_what_to_change(
     head: Head, tmp_path: Path
 ) -> None:

@@ -31,7 +31,7 @@ def seconds(run: Place, step: str) -> float:
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_labels_on_three_machines_of_which_three_are_lost_are_those_of_one(
     itkm: Any, whole: Path, tmp_path: Path, credentials: dict[str, str]
 ) -> None:
@@ -59,7 +59,7 @@ def test_labels_on_three_machines_of_which_three_are_lost_are_those_of_one(
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=800,
+            timeout=1200,
         )
         printed = done.stdout + done.stderr
         assert done.returncode == 0, printed[-8000:]

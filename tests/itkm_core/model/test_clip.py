@@ -263,7 +263,7 @@ def test_the_workers_of_a_machine_fetch_weights_once(
         return str(small)
 
     def answers(server: str) -> None:
-        all_asked.wait(timeout=10)  # none of them found the weights in the cache
+        all_asked.wait(timeout=60)  # none of them found the weights in the cache
 
     monkeypatch.setattr(pretrained, "_unreachable", answers)
     monkeypatch.setattr(open_clip, "download_pretrained", fetch)

@@ -77,19 +77,24 @@ def test_a_failure_ends_no_other_and_is_told_and_logged(tmp_path: Path) -> None:
 
 def test_no_job_starts_after_an_interruption(tmp_path: Path) -> None:
     begun: list[int] = []
+    interrupted = threading.Event()
+    before = set(threading.enumerate())
 
     def stop(job: Job) -> str:
         raise KeyboardInterrupt
 
     def work(job: Job, log: Console) -> None:
         begun.append(job.number)
-        time.sleep(0.05)
+        if job.number > 1:
+            interrupted.wait()
 
     console = Console(file=io.StringIO())
     with pytest.raises(KeyboardInterrupt):
         side_by_side(jobs(tmp_path, 20), work, at_once=2, console=console, on_end=stop)
-    time.sleep(0.3)
-    assert len(begun) <= 6
+    interrupted.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    assert set(begun) <= {1, 2, 3}
 
 
 @pytest.mark.parametrize(

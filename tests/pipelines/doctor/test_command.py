@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,23 +24,22 @@ from pipelines.doctor.judge_cluster import Line
 from pipelines.doctor.tables import report
 
 ROOT = Path(__file__).parents[3]
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def lines(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def lines(
+    tmp_path_factory: pytest.TempPathFactory, own_ray: Callable[[Path], dict[str, str]]
+) -> list[str]:
     """What `cluster_for_doctor.py` prints; with its own Ray, in its own process."""
     base = tmp_path_factory.mktemp("doctor")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    environment = {**kept, "HOME": str(base), "OMP_NUM_THREADS": "1", "ITKM_CACHE": str(base / "c")}
-    environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("cluster_for_doctor.py")), str(base)],
-        env=environment,
+        env={**own_ray(base), "ITKM_CACHE": str(base / "c")},
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=800,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert "0123456789abcdef" not in done.stdout

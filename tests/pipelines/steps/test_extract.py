@@ -86,7 +86,8 @@ def test_only_the_wanted_splits_are_encoded_and_old_files_are_gone(
 ) -> None:
     out = Place.at(tmp_path / "features")
     (out / "scenario=uvi" / "group=0" / "split=train" / "old.parquet").write_bytes(b"old")
-    extract(corpus, source, load_config("tiny"), out, splits=["train"], telemetry=Telemetry())
+    config = load_config("tiny", ["compute.num_extractors=1"])
+    extract(corpus, source, config, out, splits=["train"], telemetry=Telemetry())
     index = corpus.index(["sample_id", "split", "scenario", "group"])
     split = index["split"].to_numpy(zero_copy_only=False)
     train = index["sample_id"].to_numpy()[split == "train"]
@@ -209,6 +210,7 @@ def test_a_shard_that_a_machine_cannot_read_is_one_error_that_names_it(
         shard.unlink()
     else:
         shard.write_bytes(shard.read_bytes()[:-100])
-    config, out = load_config("tiny"), Place.at(tmp_path / "features")
+    config = load_config("tiny", ["compute.num_extractors=1"])
+    out = Place.at(tmp_path / "features")
     with pytest.raises(CorpusError, match=f"cannot read the shard {shard} of the corpus on the"):
         extract(broken, source, config, out, splits=["train"], telemetry=Telemetry())

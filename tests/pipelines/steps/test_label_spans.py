@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import ray
 from made import people
 
 from itkm_core.clustering import pseudo_label
-from itkm_core.neighbors import inverted, nearest
+from itkm_core.neighbors import inverted, lists
 from itkm_core.neighbors.workers import Threads
 from pipelines.steps import label_spans
 from pipelines.steps.label_spans import RayTasks, gpus_to_label, group_workers
@@ -25,7 +24,7 @@ ASKED = {"k1": 12, "k2": 3, "eps": 0.5, "recall": 0.9}
 
 @pytest.mark.parametrize("backend", ["torch", "ivf"])
 def test_labels_are_those_of_one_process(local_ray, monkeypatch, backend):
-    for module in (inverted, nearest):
+    for module in (inverted, lists):
         monkeypatch.setattr(module, "TOGETHER", 64)
     rows = people(60, dimension=16, noise=0.7)
     rows[100:120] = rows[3]
@@ -118,19 +117,17 @@ def test_large_groups_ask_for_a_part_of_a_gpu_where_there_is_one(
     assert gpus_to_label(images, share) == asked
 
 
-def test_labels_are_the_same_on_three_machines_of_which_one_is_lost(tmp_path):
+@pytest.mark.timeout(900)
+def test_labels_are_the_same_on_three_machines_of_which_one_is_lost(own_ray, tmp_path):
     """A cluster of three simulated nodes in a process of its own; `cluster_of_three.py` kills one in the middle."""
     script = Path(__file__).with_name("cluster_of_three.py")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    environment = {**kept, "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
     done = subprocess.run(
         [sys.executable, str(script)],
-        env=environment,
+        env=own_ray(tmp_path),
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=800,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert "two tasks of half a GPU at once" in done.stdout
