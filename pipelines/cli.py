@@ -82,7 +82,7 @@ def synth(
     seed: Annotated[int, Option(min=0, help="The same seed draws the same pictures.")] = 0,
     height: Annotated[int, Option(min=16, help="Picture height in pixels; twice the width.")] = 64,
 ) -> None:
-    """Draw made-up people to try the pipeline on."""
+    """Draw synthetic people to try the pipeline on."""
     from itkm_core.synthetic.config import SyntheticConfig
     from itkm_core.synthetic.write import write_people
     from pipelines.bars import stage_bars

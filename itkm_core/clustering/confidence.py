@@ -39,7 +39,7 @@ def confidence(
     """Mean of 1 - d over a member's neighbours that are core images of its own cluster: float32 [N] in [0, 1].
 
     The image itself does not count. The only core image of a cluster is measured against the border images near it,
-    and a cluster of one image has confidence 0, as an outlier has. On made-up people this told wrong members from
+    and a cluster of one image has confidence 0, as an outlier has. On synthetic people this told wrong members from
     right ones more steadily than the nearest core image, the number of core neighbours or the share of the encoding's
     weight inside the cluster. `which` bool [N]: the images to measure; the others get 0.
     """

@@ -1,4 +1,4 @@
-"""The made-up people that `itkm synth` draws: a tree of pictures and the manifest beside it."""
+"""The synthetic people of `itkm synth`: a tree of pictures and the manifest beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Captions for pictures of made-up people. [ours]
+"""Captions for pictures of synthetic people. [ours]
 
 A caption names some of what its picture shows, in varied order and words. An infrared picture
 is described without colour: by shapes, things and how bright the cloth looks.

@@ -1,4 +1,4 @@
-"""What the made-up world is like: its size, its seed and how hard it is. [ours]"""
+"""What the synthetic world is like: its size, its seed and how hard it is. [ours]"""
 
 from __future__ import annotations
 

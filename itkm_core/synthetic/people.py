@@ -1,4 +1,4 @@
-"""Who is drawn: body, clothes and things of a made-up person, and what they reflect. [ours]"""
+"""Who is drawn: body, clothes and things of a synthetic person, and what they reflect. [ours]"""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Bottom:
 
 @dataclass(frozen=True)
 class Person:
-    """A made-up person. Lengths are factors of the average person's."""
+    """A synthetic person. Lengths are factors of the average person's."""
 
     height: float
     build: float

@@ -1,4 +1,4 @@
-"""One picture of one made-up person, drawn on its own from derived seeds. [ours]"""
+"""One picture of one synthetic person, drawn on its own from derived seeds. [ours]"""
 
 from __future__ import annotations
 
