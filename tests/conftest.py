@@ -16,7 +16,7 @@ from hypothesis import settings
 settings.register_profile("itkm", deadline=None)
 settings.load_profile("itkm")
 
-TESTS = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
 
 # Most of what the tests on Ray cost is processes that start and import. Ray ends idle ones within a
 # second and starts others; kept, they save a run a quarter of its processor time. Ray also makes its
@@ -31,26 +31,29 @@ os.environ |= {
 # Files that one process runs in a row. What takes longest comes first, so that none of it starts when
 # everything else is done. The tests on `local_ray` share one, as each process would start its own.
 LONGEST_FIRST = [
-    ["e2e/test_resume.py", "e2e/test_output.py"],  # with the corpus and the whole run of all e2e
-    ["pipelines/ablate/test_command.py"],
     [
-        "pipelines/steps/test_extract.py",
-        "pipelines/label/test_corpus.py",
-        "pipelines/label/test_corpus_tasks.py",
-        "pipelines/ingest/test_make.py",
-        "pipelines/steps/test_label_spans.py",
-        "pipelines/telemetry/test_handle.py",
-        "pipelines/training/test_failures.py",
-        "pipelines/doctor/test_command.py",
+        "tests/e2e/test_resume.py",
+        "tests/e2e/test_output.py",
+    ],  # with the corpus and the whole run of all e2e
+    ["tests/pipelines/ablate/test_command.py"],
+    [
+        "tests/pipelines/steps/test_extract.py",
+        "tests/pipelines/label/test_corpus.py",
+        "tests/pipelines/label/test_corpus_tasks.py",
+        "tests/pipelines/ingest/test_make.py",
+        "tests/pipelines/steps/test_label_spans.py",
+        "tests/pipelines/telemetry/test_handle.py",
+        "tests/pipelines/training/test_failures.py",
+        "tests/pipelines/doctor/test_command.py",
     ],
-    ["e2e/test_workers.py"],
-    ["e2e/test_jobs.py"],
-    ["e2e/test_nodes.py"],
-    ["itkm_core/clustering/test_footprint.py"],
-    ["itkm_core/learning/test_workers.py"],
-    ["itkm_core/learning/test_prompt_workers.py"],
+    ["tests/e2e/test_workers.py"],
+    ["tests/e2e/test_jobs.py"],
+    ["tests/e2e/test_nodes.py"],
+    ["tests/itkm_core/clustering/test_footprint.py"],
+    ["tests/itkm_core/learning/test_workers.py"],
+    ["tests/itkm_core/learning/test_prompt_workers.py"],
 ]
-UNITS = {TESTS / name: unit for unit, names in enumerate(LONGEST_FIRST) for name in names}
+UNITS = {ROOT / name: unit for unit, names in enumerate(LONGEST_FIRST) for name in names}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by mark
