@@ -68,7 +68,7 @@ def test_the_python_is_one_the_project_runs_on() -> None:
 
 
 def test_the_demo_is_the_smoke_test_and_no_part_of_the_image() -> None:
-    made = (ROOT / "Makefile").read_text().replace("\t$(BIN)/", "").replace("$(DEMO)", "demo")
+    made = (ROOT / "Makefile").read_text().replace("\t@$(BIN)/", "").replace("$(DEMO)", "demo")
     demo = [line for line in made.splitlines() if line.startswith("itkm ")]
     *_, stage, (_, smoke), last = instructions()
     assert (stage, last) == (("FROM", "itkm-base AS smoke"), ("FROM", "itkm-base"))

@@ -161,7 +161,9 @@ def test_an_entrypoint_is_a_command_of_the_program(overlay: str) -> None:
 
 
 def test_the_demo_is_the_makefiles() -> None:
-    made = (ROOT / "Makefile").read_text().replace("\t$(BIN)/", "").replace("$(DEMO)", "/data/demo")
+    made = (
+        (ROOT / "Makefile").read_text().replace("\t@$(BIN)/", "").replace("$(DEMO)", "/data/demo")
+    )
     lines = [shlex.split(line) for line in made.splitlines() if line.startswith("itkm ")]
     assert commands("demo") == lines
 

@@ -61,16 +61,18 @@ class Itkm:
 
     def killed(self, out: Path, moment: str, *overrides: str, seconds: float = 600) -> None:
         """Start a small run and kill its driver as soon as a file that matches `moment` is in `out`."""
-        process = subprocess.Popen(
-            [*ITKM, *self.run(out, *overrides)],
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        log = out.with_name(f"{out.name}.log")
+        with log.open("w") as said:
+            process = subprocess.Popen(
+                [*ITKM, *self.run(out, *overrides)],
+                env=self.environment,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + seconds
         while not any(out.glob(moment)):
-            assert process.poll() is None, f"the run ended before {moment} came"
+            assert process.poll() is None, f"ended before {moment} came: {log.read_text()}"
             assert time.monotonic() < deadline, f"{moment} did not come"
             time.sleep(0.02)
         process.kill()
