@@ -26,6 +26,7 @@ os.environ |= {
     "RAY_num_workers_soft_limit": "6",
     "RAY_worker_niceness": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process for each training
+    "OMP_WAIT_POLICY": "passive",  # torch's threads wait for each other without spinning
 }
 
 # Files that one process runs in a row. What takes longest comes first, so that none of it starts when
