@@ -25,9 +25,9 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-# More processes than cores: tests that start Ray spend part of their time waiting for it.
+# Each process may run a Ray of its own beside it, and Ray gives itself 30 seconds to start: no more than two.
 unit: $(READY)
-	$(BIN)/python -m pytest -m "not gpu" -n 3 --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not gpu" -n 2 --no-loadscope-reorder
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
