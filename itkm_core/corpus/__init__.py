@@ -1,1 +1,1 @@
-"""The corpus: what it looks like on disk, how pictures are read, sampled and made up."""
+"""The corpus: what it looks like on disk, and how pictures are read, sampled and turned into batches."""
