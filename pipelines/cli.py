@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import traceback
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -150,8 +151,9 @@ def ingest(
     group_by = {"by": by, "cameras": numbers, "below": below}
     limits = {"max_rejected_fraction": max_rejected_fraction}
     wanted = request(config, kind, path, group_by=group_by, limits=limits, **source)
-    with ray_session(console), stage_bars(console) as progress:
-        corpus = run_ingest(wanted, out, progress=progress)
+    with stage_bars(console) as progress:
+        connect = partial(ray_session, console)
+        corpus = run_ingest(wanted, out, progress=progress, connect=connect)
     console.print(summary_table(corpus))
     console.print(f"corpus                 {out}", highlight=False, soft_wrap=True)
 
@@ -176,8 +178,7 @@ def run(
             highlight=False,
             soft_wrap=True,
         )
-    with ray_session(console):
-        done = run_pipeline(config, corpus, out, console)
+    done = run_pipeline(config, corpus, out, console, connect=partial(ray_session, console))
     print_next(console, done, scored=scored)
 
 

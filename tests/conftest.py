@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,30 @@ LONGEST_FIRST = [
     ["tests/itkm_core/learning/test_prompt_workers.py"],
 ]
 UNITS = {ROOT / name: unit for unit, names in enumerate(LONGEST_FIRST) for name in names}
+
+
+# In a new checkout, what labels a group compiles for 20 s of the processor, and each process for itself if several
+# begin at once.
+COMPILE = """
+from itkm_core.clustering import pseudo_label
+from made import people
+pseudo_label(people(40, dimension=16, noise=0.7), k1=8, k2=3, eps=0.5)
+"""
+compiling: list[subprocess.Popen[bytes]] = []
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile while the first tests start their Ray."""
+    if getattr(
+        session.config.option, "numprocesses", None
+    ):  # in the process that starts the others
+        path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        compiling.append(subprocess.Popen([sys.executable, "-c", COMPILE], env=path))
+
+
+def pytest_sessionfinish() -> None:
+    for process in compiling:
+        process.wait()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by mark

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -36,14 +37,21 @@ _INSPECTED = ("height", "width", "num_bytes", "digest")
 
 
 def ingest(
-    config: IngestConfig, out: str | os.PathLike[str], *, progress: Progress | None = None
+    config: IngestConfig,
+    out: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+    connect: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Corpus:
     """Make a corpus at `out` (a folder or a URI of pyarrow.fs) from the sources of `config`.
 
-    Ray must be initialised. Every picture is decoded once before anything is written; unusable ones are
+    Every picture is decoded once before anything is written; unusable ones are
     set aside in rejected.parquet. Sample ids follow the order of the sources and, within a source, of the
     URIs, whatever order the workers finish in. If `out` already holds a corpus with the same contents, it
     is returned as it is (stage "reused").
+
+    connect: a connection to Ray for the block, made when pictures must be read; without it Ray must be connected
+        already.
 
     Raises:
         CorpusError: an unusable source, too many rejected pictures, or something else at `out`; nothing
@@ -68,32 +76,35 @@ def ingest(
             if found.record.get("listing_stamp") == request["listing_stamp"]:
                 report("reused", found.num_images, found.num_images)
                 return found
-        inspected = inspect_all(
-            listing, roots, config.limits, lambda done, total: report("inspect", done, total)
-        )
-        accepted, sources, rejected = _judge(config, listing, inspected)
-        shards = plan_shards(accepted["num_bytes"].to_numpy(), config.shard_bytes)
-        if found is not None:
-            if found.digest != corpus_digest(accepted, shards, rejected):
-                raise CorpusError(
-                    f"{found.root} holds a corpus made from these files before some of the pictures "
-                    "changed; give another --out, or delete that corpus"
-                )
-            report("reused", found.num_images, found.num_images)
-            return found
-        with place.all_or_nothing() as root:
-            faults = write_all(
-                root,
-                accepted,
-                sources,
-                shards,
-                roots,
-                lambda done, total: report("write", done, total),
+        with connect():
+            inspected = inspect_all(
+                listing, roots, config.limits, lambda done, total: report("inspect", done, total)
             )
-            if faults:
-                raise StorageError(f"{faults[0]} ({len(faults)} of {len(shards)} shards failed)")
-            place.check_shards(root, len(shards))
-            finish_corpus(root, accepted, shards, rejected, **request)
+            accepted, sources, rejected = _judge(config, listing, inspected)
+            shards = plan_shards(accepted["num_bytes"].to_numpy(), config.shard_bytes)
+            if found is not None:
+                if found.digest != corpus_digest(accepted, shards, rejected):
+                    raise CorpusError(
+                        f"{found.root} holds a corpus made from these files before some of the pictures "
+                        "changed; give another --out, or delete that corpus"
+                    )
+                report("reused", found.num_images, found.num_images)
+                return found
+            with place.all_or_nothing() as root:
+                faults = write_all(
+                    root,
+                    accepted,
+                    sources,
+                    shards,
+                    roots,
+                    lambda done, total: report("write", done, total),
+                )
+                if faults:
+                    raise StorageError(
+                        f"{faults[0]} ({len(faults)} of {len(shards)} shards failed)"
+                    )
+                place.check_shards(root, len(shards))
+                finish_corpus(root, accepted, shards, rejected, **request)
     return Corpus.open(out)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +17,7 @@ from pipelines.artifacts.labels import LABELS_FILE, read_labels
 from pipelines.artifacts.run_folder import RunFolder, open_run
 from pipelines.config import RunConfig
 from pipelines.run.dag import Kind, Round, plan_rounds
-from pipelines.run.engine import run_round
+from pipelines.run.engine import is_finished, run_round
 from pipelines.run.steps import RunContext
 from pipelines.run.tables import gain_tables, print_round, print_step
 from pipelines.telemetry.display import ProgressDisplay
@@ -54,29 +56,32 @@ def start_run(place: Place, config: RunConfig, corpus: Corpus) -> RunFolder:
     return open_run(place, identity, {"corpus": corpus.root, **config.model_dump(mode="json")})
 
 
-def run_pipeline(config: RunConfig, corpus_path: str, out: str, console: Console) -> RunFolder:
-    """Run (or continue) a whole run on a Ray that is already connected.
+def run_pipeline(
+    config: RunConfig,
+    corpus_path: str,
+    out: str,
+    console: Console,
+    *,
+    connect: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> RunFolder:
+    """Run (or continue) a whole run.
 
     Leaves pseudo_labels.parquet (sample_id, scenario, group, label, is_core, confidence) and the last
     round's checkpoint in the run folder, and prints the tables of gains.
+
+    connect: a connection to Ray for the block, made once nothing speaks against the run and if a step is left to
+        do; without it Ray must be connected already.
+
+    Raises: as `rounds_of` and `open_run`, before Ray is needed, and what the steps raise.
     """
     corpus = narrow(Corpus.open(corpus_path), config.only)
     rounds = rounds_of(config, corpus)
     run = start_run(Place.at(out), config, corpus)
-    telemetry = Telemetry.start()
-    context = RunContext(config, corpus, run, telemetry)
-    names: list[str] = []
-    with ProgressDisplay(telemetry, console):
-        for each in rounds:
-            console.print(f"[bold]{each.folder}[/]", highlight=False)
-            manifests = run_round(
-                context,
-                each,
-                on_done=lambda step, manifest, reused: print_step(console, step, manifest, reused),
-            )
-            names += [step.name for step in each.steps]
-            run.write_metrics(names)
-            print_round(console, each, manifests)
+    if is_finished(RunContext(config, corpus, run), rounds):
+        _run_rounds(RunContext(config, corpus, run), rounds, console)
+    else:
+        with connect():
+            _run_rounds(RunContext(config, corpus, run, Telemetry.start()), rounds, console)
     labels = [read_labels(run.step(step.name)) for step in rounds[-1].of(Kind.LABEL)]
     (run.place / LABELS_FILE).write_table(pa.concat_tables(labels).sort_by("sample_id"))
     for table in gain_tables(run, rounds):
@@ -89,6 +94,21 @@ def run_pipeline(config: RunConfig, corpus_path: str, out: str, console: Console
     ):
         _print_line(console, what, _shown(path))
     return run
+
+
+def _run_rounds(context: RunContext, rounds: Sequence[Round], console: Console) -> None:
+    names: list[str] = []
+    with ProgressDisplay(context.telemetry, console):
+        for each in rounds:
+            console.print(f"[bold]{each.folder}[/]", highlight=False)
+            manifests = run_round(
+                context,
+                each,
+                on_done=lambda step, manifest, reused: print_step(console, step, manifest, reused),
+            )
+            names += [step.name for step in each.steps]
+            context.run.write_metrics(names)
+            print_round(console, each, manifests)
 
 
 def print_next(console: Console, run: RunFolder, *, scored: bool) -> None:

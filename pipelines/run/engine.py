@@ -6,7 +6,7 @@ Ray does the work (steps.py); this file decides what may start and writes the ma
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import ray
@@ -15,6 +15,19 @@ from pipelines.artifacts.run_folder import Manifest, digest_of
 from pipelines.run.dag import Round, Step
 from pipelines.run.inputs import step_inputs
 from pipelines.run.steps import RunContext, run_body
+
+
+def is_finished(context: RunContext, rounds: Sequence[Round]) -> bool:
+    """Whether no step of the run is left to do."""
+    done: dict[str, Manifest] = {}
+    for each in rounds:
+        for step in each.steps:
+            inputs = step_inputs(context.config, context.corpus, each, step, done)
+            manifest = context.run.finished(step.name, inputs)
+            if manifest is None:
+                return False
+            done[step.name] = manifest
+    return True
 
 
 def run_round(

@@ -44,7 +44,7 @@ class RunContext:
     config: RunConfig
     corpus: Corpus
     run: RunFolder
-    telemetry: Telemetry
+    telemetry: Telemetry = field(default_factory=Telemetry)
     extracting: Lock = field(default_factory=Lock)
     checkpoint: Place | None = None  # of round 1's encoder; None: CLIP as it was pre-trained
 

@@ -11,6 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from itkm_core.clustering import agreement
+from itkm_core.corpus.schema import Corpus, narrow
+from itkm_core.storage.place import Place
+from pipelines.ablate.adopt import adopt_steps
+from pipelines.artifacts.run_folder import RunFolder
+from pipelines.config import load_config
+from pipelines.run.command import rounds_of, start_run
 
 STAGES = ("round-001/train", "round-002/prompts", "round-002/train")
 
@@ -23,6 +29,7 @@ def test_two_workers_end_where_one_does(
     # The first features and labels come before any training.
     two = tmp_path / "two"
     shutil.copytree(whole / "round-001", two / "round-001", ignore=shutil.ignore_patterns("train"))
+    shutil.copytree(whole / "round-002" / "frozen", two / "round-002" / "frozen")
     shutil.copy(whole / "config.yaml", two)
     itkm.ok(*itkm.run(two, "compute.num_workers=2"))
     for step in STAGES:
@@ -51,14 +58,26 @@ def test_two_workers_end_where_one_does(
 @pytest.mark.ray
 @pytest.mark.timeout(1800)
 def test_a_loss_that_is_not_finite_ends_the_run_and_names_step_and_checkpoint(
-    itkm: Any, tmp_path: Path
+    itkm: Any, whole: Path, tmp_path: Path
 ) -> None:
-    broken = ["homogeneous.lr=1e30", "homogeneous.warmup_steps=3", "homogeneous.max_grad_norm=null"]
-    done = itkm.done(*itkm.run(tmp_path / "run", *broken, "compute.checkpoint_every=1"))
+    # Nothing before Stage III reads its learning rate: the steps before it are those of the whole run.
+    broken = ["heterogeneous.lr=1e30", "compute.checkpoint_every=1"]
+    command = itkm.run(tmp_path / "run", *broken)
+    adopt(whole, tmp_path / "run", itkm.corpus, command[5:])
+    done = itkm.done(*command)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "at step" in done.stderr
-    assert "of round 1" in done.stderr
+    assert "of round 2" in done.stderr
     assert "The last good checkpoint is " in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     path = done.stderr.split("The last good checkpoint is ")[1].split(".\n")[0].strip()
     assert (Path(path) / "state.json").exists()
+
+
+def adopt(whole: Path, out: Path, corpus_path: Path, overrides: list[str]) -> None:
+    """Start a run at `out` with all steps that it has in common with the whole one."""
+    config = load_config("tiny", overrides)
+    corpus = narrow(Corpus.open(corpus_path), config.only)
+    run = start_run(Place.at(out), config, corpus)
+    rounds = rounds_of(config, corpus)
+    adopt_steps(run, config, corpus, rounds, [RunFolder(Place.at(whole))])
