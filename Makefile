@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready-$(EXTRA)
 PIP    := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 DEMO   ?= demo
 
-.PHONY: demo test lint types unit clean
+.PHONY: demo test test-oldest lint types unit clean
 
 demo: $(READY)
 	@$(BIN)/itkm synth --people 100 --test-people 50 --images 4 --out $(DEMO)/people
@@ -29,6 +29,18 @@ types: $(READY)
 unit: $(READY)
 	$(BIN)/python -m pytest -m "not gpu" -n 2 --no-loadscope-reorder
 
+# With the oldest version of every dependency that pyproject.toml allows, in an environment of its own.
+OLDEST := $(VENV)-oldest
+test-oldest: $(OLDEST)/.ready
+	$(OLDEST)/bin/python -m pytest -m "not gpu" -n 2 --no-loadscope-reorder
+
+$(OLDEST)/.ready: pyproject.toml tests/oldest.py
+	@$(PYTHON) -m venv $(OLDEST)
+	@$(PYTHON) tests/oldest.py > $(OLDEST)/constraints.txt
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(OLDEST)/constraints.txt \
+	  -e '.[cpu,report,test]'
+	@touch $@
+
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "itkm needs Python 3.11 or newer, and $(PYTHON) is older. Try: make PYTHON=python3.12 ..."; exit 1; }
@@ -40,4 +52,4 @@ $(READY): pyproject.toml
 	@echo "Installed: $(BIN)/itkm"
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(OLDEST) $(DEMO)

@@ -73,7 +73,7 @@ def options(
 
 @app.command(rich_help_panel=MAKE)
 def synth(
-    out: Annotated[Path, Option(help="Folder for the pictures.")],
+    out: Annotated[str, Option(help="Folder for the pictures.")],
     people: Annotated[int, Option(min=1, help="Training people per scenario.")] = 60,
     test_people: Annotated[
         int | None,
@@ -289,7 +289,7 @@ def ablate(
 @app.command(rich_help_panel=LOOK)
 def evaluate(
     run_path: Annotated[str, Argument(metavar="RUN", help="A run's folder.")],
-    json_path: Annotated[Path | None, Option("--json", help="Also write it to this file.")] = None,
+    json_path: Annotated[str | None, Option("--json", help="Also write it to this file.")] = None,
 ) -> None:
     """Print a run's retrieval scores and label quality.
 
@@ -298,15 +298,15 @@ def evaluate(
     from itkm_core.storage.place import Place
     from pipelines.artifacts.run_folder import read_run
     from pipelines.run.tables import evaluation_table, quality_table
-    from pipelines.steps.evaluate import newest_evaluation
+    from pipelines.steps.evaluate import newest_evaluation, write_evaluation
 
     folder, _ = read_run(Place.at(run_path))
     name, result = newest_evaluation(folder)
     console.print(evaluation_table(result["retrieval"], f"retrieval, {name}"))
     console.print(quality_table(result["labels"], f"pseudo-labels, {name}"))
+    where = folder.step(name) / "evaluation.json"
     if json_path is not None:
-        Place.at(json_path).write_json({"step": name, **result})
-    where = json_path or folder.step(name) / "evaluation.json"
+        where = write_evaluation(Place.at(json_path), name, result)
     console.print(f"JSON                   {where}", highlight=False, soft_wrap=True)
 
 
@@ -325,11 +325,11 @@ def dag(
     overrides: Overrides = None,
 ) -> None:
     """Print a run's steps and what each of them waits for."""
-    from itkm_core.corpus.schema import Corpus
-    from pipelines.run.command import rounds_of
+    from pipelines.run.command import open_corpus, rounds_of
     from pipelines.run.dag import as_mermaid, as_text
 
-    rounds = rounds_of(load_config(recipe, overrides), Corpus.open(corpus))
+    config = load_config(recipe, overrides)
+    rounds = rounds_of(config, open_corpus(config, corpus))
     print(as_mermaid(rounds) if mermaid else as_text(rounds))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     field_validator,
     model_validator,
@@ -170,6 +172,34 @@ class RunConfig(Section):
     colour_free: tuple[str, ...] = ()  # as "uvi/1": groups whose colour means nothing
     evaluate_every_round: bool = True
     compute: ComputeConfig = ComputeConfig()
+    # Names that were there before anything was typed. A shipped recipe may name a scenario that a corpus has not.
+    _shipped: frozenset[str] = PrivateAttr(default=frozenset())
+
+    def check_names(self, blocks: Collection[tuple[str, int]]) -> None:
+        """Check that the scenarios and groups named by the user are among these (scenario, group) pairs.
+
+        Raises:
+            ConfigError: one is not, with those there are.
+        """
+        scenarios = sorted({scenario for scenario, _ in blocks})
+        groups = sorted(f"{scenario}/{group}" for scenario, group in blocks)
+        for key, names, known in (
+            ("labels.scenarios", self.labels.scenarios, scenarios),
+            ("colour_free", self.colour_free, groups),
+        ):
+            unknown = sorted(set(names) - set(known) - self._shipped)
+            if unknown:
+                expected = ", ".join(known) or "none, as there are no scenarios"
+                raise ConfigError(f"{key} names {', '.join(unknown)}; expected {expected}")
+
+    def labelling_as(self, labels: LabelConfig, *, without_camera: bool | None = None) -> RunConfig:
+        """This configuration with the labelling options of other labels."""
+        changes: dict[str, Any] = {"labels": labels}
+        if without_camera is not None:
+            changes["without_camera"] = without_camera
+        copy = self.model_copy(update=changes)
+        copy._shipped = self._shipped | labels.scenarios.keys()
+        return copy
 
     @model_validator(mode="after")
     def _k2_within_k1(self) -> RunConfig:
@@ -246,21 +276,29 @@ def load_config(recipe: str = DEFAULT_RECIPE, overrides: list[str] | None = None
     Raises:
         ConfigError: no such recipe, an override without `=`, an unknown key or a value out of range.
     """
-    return make_config(_read_recipe(recipe), overrides, name=f"recipe {recipe!r}")
+    shipped = recipe in recipe_names()
+    return make_config(_read_recipe(recipe), overrides, name=f"recipe {recipe!r}", trusted=shipped)
 
 
 def make_config(
-    raw: dict[str, Any], overrides: list[str] | None = None, *, name: str = "the configuration"
+    raw: dict[str, Any],
+    overrides: list[str] | None = None,
+    *,
+    name: str = "the configuration",
+    trusted: bool = False,
 ) -> RunConfig:
     """The configuration of keys and values (`raw`, changed in place) with overrides; errors call it `name`.
+
+    trusted: `raw` is known to be valid, and names in it that a corpus has not are no mistake of the user's.
 
     Raises:
         ConfigError: as `load_config`.
     """
-    for override in overrides or []:
-        _apply(raw, override)
     try:
-        return RunConfig.model_validate(raw)
+        shipped = _names(raw) if trusted else frozenset()
+        for override in overrides or []:
+            _apply(raw, override)
+        config = RunConfig.model_validate(raw)
     except ValidationError as error:
         lines = [
             f"{'.'.join(map(str, item['loc'])) or 'config'}: {item['msg']} (got {item['input']!r})"
@@ -269,6 +307,14 @@ def make_config(
         raise ConfigError(
             f"{name} with its overrides is not valid:\n  " + "\n  ".join(lines)
         ) from error
+    config._shipped = shipped
+    return config
+
+
+def _names(raw: Mapping[str, Any]) -> frozenset[str]:
+    """The scenarios and groups that keys and values name which are a valid configuration."""
+    config = RunConfig.model_validate(raw)
+    return frozenset([*config.colour_free, *config.labels.scenarios])
 
 
 def _read_recipe(recipe: str) -> dict[str, Any]:
@@ -297,6 +343,8 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         raise ConfigError(f"override {override!r}: expected key.sub=value, such as labels.eps=0.5")
     node = raw
     *parents, last = key.split(".")
+    if parents[:2] == ["labels", "scenarios"] and len(parents) > 2:
+        parents[2:] = [".".join(parents[2:])]  # a scenario's name may have dots in it
     for parent in parents:
         child = node.setdefault(parent, {})
         if not isinstance(child, dict):

@@ -6,9 +6,11 @@ import contextlib
 import logging
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import ray
 from rich.console import Console
@@ -26,6 +28,8 @@ def ray_session(console: Console) -> Iterator[None]:
     (`os._exit`), which ends a local Ray, or the work on a cluster, as well.
     """
     address = os.environ.get("RAY_ADDRESS")
+    if address == "local":  # Ray's own word for a new one
+        address = None
     # Without these every run prints notes on a default that is about to change and on usage reports.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -38,6 +42,8 @@ def ray_session(console: Console) -> Iterator[None]:
         # default of 2 s adds about 3 s to a round (measured); a poll takes milliseconds. Not on a cluster: polls of
         # many workers would soon fill the dashboard, which keeps a job's newest 10,000 tasks.
         os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+    if address:
+        probe(address)
     where = f"the Ray cluster at {address}" if address else "a local Ray"
     console.print(f"Connecting to {where} ...", highlight=False)
     try:
@@ -80,6 +86,45 @@ def ray_session(console: Console) -> Iterator[None]:
     # Not after an exception: threads may still be waiting for Ray then. They cannot be stopped, and if Ray is shut
     # down under them it crashes, or starts or connects again.
     ray.shutdown()
+
+
+def probe(address: str, seconds: float = 5.0) -> None:
+    """Find out whether anything like Ray answers at an address: `ray.init` tries for a quarter of an hour.
+
+    Raises:
+        StorageError: nobody does, or somebody who does not speak gRPC.
+    """
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or (port is None and not parts.scheme):
+        if address != "auto":  # which Ray looks up on this machine
+            raise _unreachable(address, "it is no HOST:PORT")
+        return
+    try:
+        with socket.create_connection((host, port or 10001), timeout=seconds) as connection:
+            if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+                return
+            connection.settimeout(seconds)
+            # HTTP/2, which gRPC is based on: a client says this first, and the server answers with its settings.
+            connection.sendall(
+                b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+            )
+            answer = connection.recv(4)
+    except OSError as error:
+        said = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        raise _unreachable(address, said) from error
+    if len(answer) < 4 or answer[3] != 4:
+        raise _unreachable(address, "what answers there is not Ray")
+
+
+def _unreachable(address: str, why: str) -> StorageError:
+    return StorageError(
+        f"cannot connect to the Ray cluster at {address}: {why}. Check RAY_ADDRESS and that the cluster is up, or "
+        "unset RAY_ADDRESS to start a local Ray"
+    )
 
 
 def _have_restarts_noted() -> None:

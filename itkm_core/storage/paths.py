@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -41,7 +42,7 @@ def resolve(path: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     """
     text = os.fspath(path)
     if "://" not in text:
-        return fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(text))
+        return fs.LocalFileSystem(), absolute(text)
     refuse_secrets(text)
     address, mark, query = text.partition("?")
     scheme, _, rest = address.partition("://")
@@ -61,6 +62,32 @@ def resolve(path: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
     if not inner and not is_local(text):
         raise StorageError(f"{text!r} names no bucket; expected a URI such as s3://bucket/folder")
     return filesystem, inner or "/"
+
+
+def absolute(path: str | os.PathLike[str]) -> str:
+    """A path of this machine's as an absolute one, `~` (the home folder) and links in it resolved no further.
+
+    Raises:
+        StorageError: it is empty, or of a `~user` that this machine does not know.
+    """
+    text = os.fspath(path)
+    if not text.strip():
+        raise StorageError(
+            "a path is empty, perhaps from a variable that is not set; expected a folder or file"
+        )
+    found = os.path.expanduser(text)
+    if found == text and text.startswith("~"):
+        raise StorageError(
+            f"{text!r}: there is no such user; to name a folder like this, write ./{text}"
+        )
+    return os.path.abspath(found)
+
+
+def local_folder(path: str | os.PathLike[str]) -> Path:
+    """A folder of this machine's, also as file://. Raises StorageError for any other address."""
+    if not is_local(path):
+        raise StorageError(f"{os.fspath(path)} is not on this machine; expected a local folder")
+    return Path(resolve(path)[1])
 
 
 def refuse_secrets(path: str | os.PathLike[str]) -> None:

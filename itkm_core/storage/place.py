@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import io
 import json
 import os
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from itkm_core.errors import StorageError
 from itkm_core.storage.object_store import patiently
 from itkm_core.storage.paths import (
+    absolute,
     exists,
     is_local,
     join,
@@ -49,7 +51,7 @@ class Place:
         text = os.fspath(uri)
         refuse_secrets(text)
         if "://" not in text:
-            return cls(os.path.abspath(text))
+            return cls(absolute(text))
         base, mark, options = text.partition("?")
         return cls(base.rstrip("/") + mark + options)
 
@@ -80,10 +82,20 @@ class Place:
     def exists(self) -> bool:
         return exists(self.uri)
 
-    def is_empty(self) -> bool:
-        """Whether there is no such folder, or nothing in it."""
+    def names(self) -> list[str]:
+        """The names in this folder, sorted; none if there is no such folder.
+
+        Raises:
+            StorageError: it is a file, or cannot be listed.
+        """
         fs, path = self.resolve()
-        return not fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+        if fs.get_file_info(path).type == pafs.FileType.File:
+            raise StorageError(f"{self.uri} is a file; expected a folder")
+        try:
+            infos = fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
+        except (OSError, pa.ArrowException) as error:
+            raise StorageError(f"cannot list {self.uri}: {error}") from error
+        return sorted(info.base_name for info in infos)
 
     def files(self, suffix: str = "") -> list[str]:
         """Sorted paths (in the resolved file system) of the files below, at any depth.
@@ -98,11 +110,21 @@ class Place:
             if info.type == pafs.FileType.File and info.path.endswith(suffix)
         )
 
-    def clear(self) -> Place:
-        """Make this an empty folder, whatever was here before."""
+    def clear(self, *ours: str) -> Place:
+        """Make this an empty folder, whatever was here before.
+
+        ours: if given, names (`*` stands for any letters) of the files and folders to delete, in this order; what has
+            another name stays.
+        """
         fs, path = self.resolve()
         with self._writing():
-            if fs.get_file_info(path).type != pafs.FileType.NotFound:
+            if ours:
+                names = self.names()
+                for name in [name for each in ours for name in fnmatch.filter(names, each)]:
+                    inner = f"{path}/{name}"
+                    folder = fs.get_file_info(inner).type == pafs.FileType.Directory
+                    (fs.delete_dir if folder else fs.delete_file)(inner)
+            elif fs.get_file_info(path).type != pafs.FileType.NotFound:
                 fs.delete_dir(path)
             if self.is_local:  # an object store has no folders, and making one needs more rights
                 fs.create_dir(path, recursive=True)

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from itkm_core.corpus.schema import LISTING_SCHEMA
 from itkm_core.errors import CorpusError, StorageError
-from itkm_core.storage.paths import write_bytes
+from itkm_core.storage.paths import local_folder, write_bytes
 from itkm_core.synthetic.config import SyntheticConfig
 from itkm_core.synthetic.sample import Sample, iter_samples
 
@@ -62,9 +62,9 @@ def write_people(
 
     Raises:
         CorpusError: the folder holds a corpus with other parameters, or anything else.
-        StorageError: the folder cannot be written.
+        StorageError: the folder cannot be written, or is not on this machine.
     """
-    root = Path(out_dir).expanduser()
+    root = local_folder(out_dir)
     record = {"version": SYNTHETIC_VERSION, "parameters": config.model_dump(mode="json")}
     total = len(config.scenarios) * config.people * 2 * config.images
     try:

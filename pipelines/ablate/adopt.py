@@ -42,7 +42,8 @@ def adopt_steps(
                 donor = next((one for one in donors if one.finished(step.name, inputs)), None)
                 if donor is None:
                     continue
-                _copy(donor.step(step.name), run.step(step.name).clear())
+                run.begin(step.name, inputs)
+                _copy(donor.step(step.name), run.step(step.name))
                 manifest = run.finished(step.name, inputs)
                 assert manifest is not None, f"{step.name} was copied from {donor.place}"
                 adopted.append(step.name)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from rich.console import Console
 
@@ -24,10 +24,12 @@ from pipelines.ablate.result import Key, Result, summarise
 from pipelines.ablate.scores import Scores, read_scores
 from pipelines.ablate.side_by_side import Job, side_by_side
 from pipelines.ablate.tables import as_markdown, as_rich
+from pipelines.artifacts.claim import claim
+from pipelines.artifacts.hold import held
 from pipelines.artifacts.labels import LABELS_FILE
 from pipelines.artifacts.run_folder import RunFolder, open_run, read_run
 from pipelines.config import RunConfig, load_config
-from pipelines.run.command import rounds_of, run_pipeline, start_run
+from pipelines.run.command import open_corpus, rounds_of, run_pipeline, start_run
 from pipelines.run.dag import Kind
 from pipelines.run.tables import percent
 from pipelines.steps.shares import runs_at_once
@@ -113,19 +115,17 @@ def open_study(
     Raises:
         ConfigError: invalid seeds, rows or overrides, or `out` holds runs of another configuration.
         CorpusError: no corpus, or one whose scenarios cannot be scored.
-        StorageError: `out` is the folder of a run.
+        StorageError: as `claim`.
     """
     if any(override.partition("=")[0] == "seed" for override in overrides):
         raise ConfigError("--seeds sets the seed here: leave out the override seed=...")
-    whole = narrow(Corpus.open(corpus), load_config(recipe, list(overrides)).only)
+    whole = open_corpus(load_config(recipe, list(overrides)), corpus)
     _check_scored(whole)
     plan = plan_rows(recipe, overrides, whole.scenarios)
     names = [name.strip() for name in rows.split(",") if name.strip()]
     asked = plan.chosen(names)
-    place = Place.at(out)
-    if (place / "config.yaml").exists():
-        raise StorageError(f"{place} is the folder of a run; give another --out")
     parsed = parse_seeds(seeds)
+    place = claim(Place.at(out), "ablate", unmarked=_has_table)
     study = Study(recipe, tuple(overrides), corpus, whole, parsed, place, plan, asked)
     for name in plan.variants:  # also of rows not asked for: the table shows all there is
         for seed in parsed:
@@ -133,10 +133,23 @@ def open_study(
     return study
 
 
+def _has_table(place: Place) -> bool:
+    """Whether an ablation made before output folders were marked is there."""
+    table = place / f"{TABLE}.json"
+    try:
+        found = table.read_json() if table.exists() else None
+    except StorageError:
+        return False
+    return isinstance(found, dict) and "rows" in found and "seeds" in found
+
+
 def run_study(study: Study, console: Console, *, at_once: int | None = None) -> None:
     """Run what is not finished; Ray must be connected. Failures are recorded in the study.
 
     The table is written after each run, so that it can be read while the others continue.
+
+    Raises:
+        StorageError: another ablation is at work in its folder.
     """
     import ray
 
@@ -159,7 +172,8 @@ def run_study(study: Study, console: Console, *, at_once: int | None = None) -> 
         scores = study.scores[job.name, job.seed]
         return "mAP " + ", ".join(f"{name} {percent(s['mean_ap'])}" for name, s in scores.items())
 
-    failures = side_by_side(jobs, work, at_once=beside, console=console, on_end=on_end)
+    with held(study.out, partial(console.print, highlight=False, markup=False, soft_wrap=True)):
+        failures = side_by_side(jobs, work, at_once=beside, console=console, on_end=on_end)
     study.failures.update(failures)
 
 

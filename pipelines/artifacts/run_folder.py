@@ -32,6 +32,27 @@ MANIFEST = "manifest.json"
 INPUTS = "inputs.json"
 RAY_TRAIN = "ray_train"  # folder of Ray Train's own bookkeeping and mid-stage checkpoints in a step
 
+STEP_FILES = (
+    MANIFEST,  # these two first: a step that is half deleted must not look finished, or begun
+    INPUTS,
+    RAY_TRAIN,
+    "features",
+    "checkpoint",
+    "labels.parquet",
+    "centroids.npy",
+    "neighbours.npy",
+    "clusters.parquet",
+    "instances-*.npz",
+    "text-*.npy",
+    "instance-text-*.npy",
+    "tokens.safetensors",
+    "parameters.json",
+    "facts.json",
+    "fault.json",
+    "evaluation.json",
+)
+"""All that a step writes into its folder; whatever else is there stays."""
+
 
 def digest_of(value: Any) -> str:
     """Short SHA-256 of a JSON-able value (keys sorted) or of bytes."""
@@ -64,13 +85,14 @@ class RunFolder:
         return manifest if manifest is not None and manifest.inputs == dict(inputs) else None
 
     def begin(self, name: str, inputs: Mapping[str, str]) -> None:
-        """Prepare the folder of step `name`: kept if the step was started with these inputs, else emptied.
+        """Prepare the folder of step `name`: kept if the step was started with these inputs, else emptied of
+        `STEP_FILES`.
 
         A training must not resume from what a training on other labels left.
         """
         path = self.step(name) / INPUTS
         if not path.exists() or path.read_json() != dict(inputs):
-            self.step(name).clear()
+            self.step(name).clear(*STEP_FILES)
             path.write_json(dict(inputs))
 
     def read(self, name: str) -> Manifest | None:
@@ -128,11 +150,11 @@ def open_run(place: Place, identity: Mapping[str, Any], resolved: Mapping[str, A
 
     Raises:
         ConfigError: the place holds a run of another identity; the difference is shown.
-        StorageError: the place holds something that is no run.
+        StorageError: the place holds something that is no run, or is a file.
     """
     config = place / "config.yaml"
     if config.exists():
-        before = yaml.safe_load(config.read_bytes())["identity"]
+        before = read_run(place)[1]["identity"]
         changes = differences(before, json.loads(json.dumps(identity)))
         if changes:
             raise ConfigError(
@@ -140,8 +162,10 @@ def open_run(place: Place, identity: Mapping[str, Any], resolved: Mapping[str, A
                 + "\n  ".join(changes)
                 + "\nGive another --out, or undo the change to continue that run."
             )
-    elif not place.is_empty():
-        raise StorageError(f"{place} is not empty and holds no run; give another --out")
+    elif names := place.names():
+        raise StorageError(
+            f"{place} is not empty (it holds {names[0]!r}) and is not the folder of a run; give another --out"
+        )
     document = {"identity": json.loads(json.dumps(identity)), "config": dict(resolved)}
     config.write_bytes(yaml.safe_dump(document, sort_keys=False).encode())
     return RunFolder(place)
@@ -152,4 +176,13 @@ def read_run(place: Place) -> tuple[RunFolder, dict[str, Any]]:
     config = place / "config.yaml"
     if not config.exists():
         raise StorageError(f"no run at {place}: expected config.yaml in it; check the path")
-    return RunFolder(place), yaml.safe_load(config.read_bytes())
+    try:
+        document = yaml.safe_load(config.read_bytes())
+    except (yaml.YAMLError, ValueError):  # also of letters that are none
+        document = None
+    parts = (document.get("identity"), document.get("config")) if isinstance(document, dict) else ()
+    if not parts or not all(isinstance(part, dict) for part in parts):
+        raise StorageError(
+            f"no run at {place}: its config.yaml is not one that `itkm run` wrote; give another folder"
+        )
+    return RunFolder(place), document

@@ -129,6 +129,7 @@ def _open(request: DoctorRequest) -> tuple[Corpus | None, str]:
         corpus = Corpus.open(request.corpus)
     except ItkmError as error:
         return None, str(error)
+    request.config.check_names(corpus.groups("train"))
     rounds_of(request.config, corpus)  # raises for what cannot be run
     return narrow(corpus, request.config.only), ""
 

@@ -76,7 +76,9 @@ def ingest(
             if found.record.get("listing_stamp") == request["listing_stamp"]:
                 report("reused", found.num_images, found.num_images)
                 return found
-        with connect():
+        # Before anything is read, so that a place that cannot be written shows at once.
+        writing: AbstractContextManager[str] = nullcontext("") if found else place.all_or_nothing()
+        with connect(), writing as root:
             inspected = inspect_all(
                 listing, roots, config.limits, lambda done, total: report("inspect", done, total)
             )
@@ -90,21 +92,18 @@ def ingest(
                     )
                 report("reused", found.num_images, found.num_images)
                 return found
-            with place.all_or_nothing() as root:
-                faults = write_all(
-                    root,
-                    accepted,
-                    sources,
-                    shards,
-                    roots,
-                    lambda done, total: report("write", done, total),
-                )
-                if faults:
-                    raise StorageError(
-                        f"{faults[0]} ({len(faults)} of {len(shards)} shards failed)"
-                    )
-                place.check_shards(root, len(shards))
-                finish_corpus(root, accepted, shards, rejected, **request)
+            faults = write_all(
+                root,
+                accepted,
+                sources,
+                shards,
+                roots,
+                lambda done, total: report("write", done, total),
+            )
+            if faults:
+                raise StorageError(f"{faults[0]} ({len(faults)} of {len(shards)} shards failed)")
+            place.check_shards(root, len(shards))
+            finish_corpus(root, accepted, shards, rejected, **request)
     return Corpus.open(out)
 
 

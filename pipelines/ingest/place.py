@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import glob
+import contextlib
 import os
-import shutil
+import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -17,7 +16,18 @@ from itkm_core.corpus.schema import CORPUS_FILE, IDENTITIES_FILE, REJECTED_FILE,
 from itkm_core.corpus.writer import shard_name
 from itkm_core.errors import CorpusError, StorageError
 from itkm_core.storage.locks import exclusive, node_lock
-from itkm_core.storage.paths import exists, is_local, join, resolve
+from itkm_core.storage.paths import exists, is_local, join, resolve, write_bytes
+
+UNFINISHED_FILE = "corpus.unfinished.json"
+"""There while a corpus is being written, and after an ingest that was killed."""
+
+_WRITTEN = (
+    UNFINISHED_FILE,
+    os.path.dirname(shard_name(0)),
+    IDENTITIES_FILE,
+    REJECTED_FILE,
+    CORPUS_FILE,
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,7 @@ class CorpusPlace:
     root: str
 
     @classmethod
-    @contextmanager
+    @contextlib.contextmanager
     def locked(cls, out: str | os.PathLike[str]) -> Iterator[CorpusPlace]:
         """The place at `out`, held by this process alone among those of this machine.
 
@@ -51,10 +61,7 @@ class CorpusPlace:
         filesystem, inner = resolve(self.root)
         if filesystem.get_file_info(inner).type == fs.FileType.File:
             raise CorpusError(f"{self.root} is a file; expected a new or empty folder for --out")
-        entries = filesystem.get_file_info(fs.FileSelector(inner, allow_not_found=True))
-        # An object store has no rename: what a killed ingest left there has the final names.
-        ours = () if is_local(self.root) else ("shards", IDENTITIES_FILE, REJECTED_FILE)
-        strangers = [entry.base_name for entry in entries if entry.base_name not in ours]
+        strangers = [name for name in self._names() if not (self._is_unfinished and _is_ours(name))]
         if strangers:
             raise CorpusError(
                 f"{self.root} is not a corpus, and not empty (it holds {strangers[0]!r}); give a new or "
@@ -62,18 +69,17 @@ class CorpusPlace:
             )
         return None
 
-    @contextmanager
+    @contextlib.contextmanager
     def all_or_nothing(self) -> Iterator[str]:
-        """A root to write to, which becomes this place on success; after an error nothing of it is left.
+        """A root to write to, whose contents become those of this place on success; an error leaves nothing.
+
+        It is inside the place, which may be a disk of its own, and is tried before anything is read.
 
         Raises:
             StorageError: the place cannot be written.
         """
         try:
-            if is_local(self.root):
-                yield from self._renamed()
-            else:
-                yield from self._cleaned()
+            yield from self._written()
         except (OSError, pa.ArrowException) as error:
             raise StorageError(
                 f"cannot write {self.root}: {error}; check that it is writable and has room"
@@ -88,25 +94,53 @@ class CorpusPlace:
                     f"place that all nodes share (a shared folder, s3:// or gs://), not {self.root}"
                 )
 
-    def _renamed(self) -> Iterator[str]:
-        parent, name = os.path.split(self.root)
-        # Remove what killed ingests left; the lock says that none is alive. Every ingest has its own name,
-        # so that a worker which outlives an earlier one cannot write into this one.
-        for left in glob.glob(os.path.join(glob.escape(parent), f".{glob.escape(name)}.*.partial")):
-            shutil.rmtree(left, ignore_errors=True)
-        partial = os.path.join(parent, f".{name}.{uuid.uuid4().hex[:8]}.partial")
-        os.makedirs(partial)
+    def _written(self) -> Iterator[str]:
+        local = is_local(self.root)
+        new = local and not os.path.isdir(self.root)
+        self._remove_ours()  # what a killed ingest left; the lock says that none is alive
+        write_bytes(join(self.root, UNFINISHED_FILE), b"{}\n")
+        # Every ingest has its own folder, so that a worker which outlives an earlier one cannot write into this
+        # one. An object store cannot rename it, so what is written there has its final name at once.
+        root = join(self.root, f".{uuid.uuid4().hex[:8]}.partial") if local else self.root
         try:
-            yield partial
-            os.rename(partial, self.root)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-
-    def _cleaned(self) -> Iterator[str]:
-        filesystem, inner = resolve(self.root)
-        filesystem.delete_dir_contents(inner, missing_dir_ok=True)
-        try:
-            yield self.root
+            if local:
+                os.mkdir(root)
+            yield root
+            if local:
+                for name in sorted(os.listdir(root), key=lambda name: name == CORPUS_FILE):
+                    os.rename(os.path.join(root, name), os.path.join(self.root, name))
+                os.rmdir(root)
+            self._delete(UNFINISHED_FILE)
         except BaseException:
-            filesystem.delete_dir_contents(inner, missing_dir_ok=True)
+            with contextlib.suppress(OSError, pa.ArrowException):
+                self._remove_ours()
+                if new:
+                    os.rmdir(self.root)
             raise
+
+    @property
+    def _is_unfinished(self) -> bool:
+        return exists(join(self.root, UNFINISHED_FILE))
+
+    def _names(self) -> list[str]:
+        filesystem, inner = resolve(self.root)
+        entries = filesystem.get_file_info(fs.FileSelector(inner, allow_not_found=True))
+        return sorted(entry.base_name for entry in entries)
+
+    def _remove_ours(self) -> None:
+        """Remove what an ingest that did not end has written, if one has; the mark of that last."""
+        if self._is_unfinished:
+            ours = [name for name in self._names() if _is_ours(name)]
+            for name in sorted(ours, key=lambda name: name == UNFINISHED_FILE):
+                self._delete(name)
+
+    def _delete(self, name: str) -> None:
+        filesystem, inner = resolve(join(self.root, name))
+        if filesystem.get_file_info(inner).type == fs.FileType.Directory:
+            filesystem.delete_dir(inner)
+        else:
+            filesystem.delete_file(inner)
+
+
+def _is_ours(name: str) -> bool:
+    return name in _WRITTEN or re.fullmatch(r"\.[0-9a-f]{8}\.partial", name) is not None

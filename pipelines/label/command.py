@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from rich.console import Console
 
 from itkm_core.clustering.options import check_eps_values
 from itkm_core.clustering.sweep import eps_range
 from itkm_core.errors import ConfigError, FeatureError, StorageError
 from itkm_core.storage.place import Place
+from pipelines.artifacts.claim import claim
+from pipelines.artifacts.hold import held
 from pipelines.config import DEFAULT_RECIPE, RunConfig, load_config, make_config
 
 if TYPE_CHECKING:
@@ -84,7 +88,7 @@ def _from_features(
         console.print("note: without_camera is ignored: features alone have no cameras")
     against = _index(request)
     if against is not None:
-        config = config.model_copy(update={"labels": against.index.labels})
+        config = config.labelling_as(against.index.labels)
         if against.index.without_camera:
             raise FeatureError(
                 f"--against {against.run}: its features are compared without their camera's mean, and features "
@@ -94,11 +98,11 @@ def _from_features(
     given = read_input(features, request.ids, normalise=request.normalise, first_id=first_id)
     if against is not None:
         against.check_fit(request.out, grouped=given.scenario is not None)
-    out = _writable(request.out)
-    if values is not None and not config.labels.chooses_eps:
-        sweep_features(given, config, out, console)
-    else:
-        label_features(given, config, out, console, against)
+    with _output(request.out, console) as out:
+        if values is not None and not config.labels.chooses_eps:
+            sweep_features(given, config, out, console)
+        else:
+            label_features(given, config, out, console, against)
 
 
 def _from_corpus(
@@ -117,11 +121,8 @@ def _from_corpus(
     against = _index(request)
     if against is not None:
         against.check_fit(request.out, grouped=True)
-        as_there = {
-            "labels": against.index.labels,
-            "without_camera": against.index.without_camera,
-        }
-        config = config.model_copy(update=as_there)
+        index = against.index
+        config = config.labelling_as(index.labels, without_camera=index.without_camera)
     scenarios = Corpus.open(corpus).scenarios
     if checkpoint is not None:
         known = read_info((checkpoint / WEIGHTS).read_bytes()).scenarios
@@ -132,9 +133,8 @@ def _from_corpus(
                 "embeddings is used",
                 highlight=False,
             )
-    out = _writable(request.out)
     sweeping = values is not None and not config.labels.chooses_eps
-    with ray_session(console):
+    with _output(request.out, console) as out, ray_session(console):
         label_corpus(config, corpus, checkpoint, out, console, against, sweeping=sweeping)
 
 
@@ -159,7 +159,6 @@ def _encoder(request: LabelRequest, overrides: list[str]) -> tuple[Place | None,
         return None, load_config(request.recipe or DEFAULT_RECIPE, overrides)
     place = Place.at(request.checkpoint)
     if (place / "config.yaml").exists():
-        read_run(place)
         run, checkpoint = place, last_checkpoint(place)
     elif (place / WEIGHTS).exists():
         # <run>/round-NNN/train/checkpoint
@@ -171,9 +170,11 @@ def _encoder(request: LabelRequest, overrides: list[str]) -> tuple[Place | None,
         )
     if request.recipe is not None or not (run / "config.yaml").exists():
         return checkpoint, load_config(request.recipe or DEFAULT_RECIPE, overrides)
-    own: dict[str, Any] = yaml.safe_load((run / "config.yaml").read_bytes())["config"]
+    own: dict[str, Any] = read_run(run)[1]["config"]
     kept = {name: value for name, value in own.items() if name not in ("corpus", "compute")}
-    return checkpoint, make_config(kept, overrides, name=f"the configuration of {run}")
+    return checkpoint, make_config(
+        kept, overrides, name=f"the configuration of {run}", trusted=True
+    )
 
 
 def last_checkpoint(run: Place) -> Place:
@@ -222,16 +223,23 @@ def _with_candidates(overrides: tuple[str, ...], values: tuple[float, ...] | Non
     return [*overrides, *([] if values is None else [f"labels.eps_candidates={list(values)}"])]
 
 
-def _writable(out: str) -> Place:
-    """The output folder, after a trial: that it cannot be written should show before the work and not after it.
-
-    Raises:
-        StorageError: it cannot be written, or it is the folder of a run, which has its own labels.
-    """
+@contextmanager
+def _output(out: str, console: Console) -> Iterator[Place]:
+    """The output folder, held for the block. Raises as `claim` and `held`, also for the folder of a run."""
     place = Place.at(out)
     if (place / "config.yaml").exists():
         raise StorageError(f"--out {out} is the folder of a run; give another")
-    probe = place / ".itkm-can-write"
-    probe.write_bytes(b"")
-    probe.remove()
-    return place
+    claim(place, "label", unmarked=_has_index)
+    with held(place, partial(console.print, highlight=False, markup=False, soft_wrap=True)):
+        yield place
+
+
+def _has_index(place: Place) -> bool:
+    """Whether labels made before output folders were marked are there."""
+    from pipelines.label.index import read_index
+
+    try:
+        read_index(place.uri)
+    except StorageError:
+        return False
+    return True

@@ -16,7 +16,6 @@ from typing import Any
 import pyarrow as pa
 from rich.console import Console
 
-from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import CorpusError
 from itkm_core.storage.place import Place
 from pipelines.artifacts.labels import read_labels
@@ -26,8 +25,9 @@ from pipelines.label.against import Against
 from pipelines.label.corpus_tasks import index_block, label_block, sweep_block
 from pipelines.label.encoder import encoder_digest, encoder_record
 from pipelines.label.group import sweep_options
-from pipelines.label.index import FOLDER, Index
+from pipelines.label.index import FOLDER, Index, emptied
 from pipelines.label.output import Labelled, write_labels, write_sweeps
+from pipelines.run.command import open_corpus
 from pipelines.run.dag import Kind, Round, Step, plan_rounds
 from pipelines.run.steps import RunContext, at_work, run_body
 from pipelines.run.tables import print_step
@@ -112,7 +112,7 @@ class Labeller:
 
         found = dict(zip(self.labels, self.of_each_block(alone), strict=True))
         # The index of an earlier call is removed only now that nothing can be refused any more.
-        index.clear()
+        emptied(index)
         every = self.of_each_block(lambda step: indexed(step, found[step]))
         return {step.block.name: each for step, each in zip(self.labels, every, strict=True)}
 
@@ -155,10 +155,11 @@ def label_corpus(
 
     Raises:
         CorpusError: the corpus has no training images.
-        ConfigError: the features of `against` are of another encoder.
+        ConfigError: the configuration names a scenario or group that is not in the corpus, or the features of
+            `against` are of another encoder.
         LabelError: eps is "auto", and no candidate gives labels that could be learnt from.
     """
-    corpus = narrow(Corpus.open(corpus_path), config.only)
+    corpus = open_corpus(config, corpus_path)
     groups = corpus.groups("train")
     if not groups:
         raise CorpusError(f"the corpus at {corpus.root} has no images with split train")

@@ -12,6 +12,7 @@ from itkm_core.clustering.centroids import cluster_means
 from itkm_core.neighbors.workers import Workers
 from itkm_core.storage.place import Place
 from pipelines.artifacts.labels import NEIGHBORS, read_labels
+from pipelines.artifacts.run_folder import STEP_FILES
 from pipelines.label.against import Against
 from pipelines.label.group import PARAMETERS_FILE, Images, label_images, sweep_images
 from pipelines.label.index import GroupRecord, write_group
@@ -34,7 +35,7 @@ def label_block(
         num_images += against.index.groups[name].num_images
     workers = _workers("label", task, num_images)
     found = label_images(images, task.options, against, workers)
-    out = task.out.clear()
+    out = task.out.clear(*STEP_FILES)
     (out / "labels.parquet").write_table(found.table)
     (out / PARAMETERS_FILE).write_json(found.parameters)
     record = None

@@ -14,7 +14,7 @@ from itkm_core.storage.place import Place
 from pipelines.config import RunConfig
 from pipelines.label.against import Against
 from pipelines.label.group import Images, label_images, sweep_images, sweep_options
-from pipelines.label.index import FOLDER, Index
+from pipelines.label.index import FOLDER, Index, emptied
 from pipelines.label.input import FeatureSet
 from pipelines.label.output import Labelled, write_labels, write_sweeps
 
@@ -36,6 +36,7 @@ def label_features(
         StorageError: `out` cannot be written, or a file of `against` is damaged.
     """
     labelled = []
+    _check_names(config, given)
     if against is not None:
         against.check_ids(given.ids)
     for images in _blocks(given):
@@ -45,7 +46,7 @@ def label_features(
         labelled.append(label_images(images, options, against))
     encoder = None if against is None else against.index.encoder
     # The index of an earlier call is removed only now that nothing can be refused any more.
-    index = Index((out / FOLDER).clear(), config.labels, False, encoder, {})
+    index = Index(emptied(out / FOLDER), config.labels, False, encoder, {})
     found = {
         each.block.name: Labelled(
             each.parameters, each.facts, each.notes, each.write_index(index.place)
@@ -64,11 +65,18 @@ def sweep_features(given: FeatureSet, config: RunConfig, out: Place, console: Co
         StorageError: `out` cannot be written.
     """
     records, notes = {}, []
+    _check_names(config, given)
     for images in _blocks(given):
         options = sweep_options(config.labels, images.block.scenario)
         records[images.block.name], more = sweep_images(images, options)
         notes += more
     write_sweeps(records, out, console, notes)
+
+
+def _check_names(config: RunConfig, given: FeatureSet) -> None:
+    """Raises as `RunConfig.check_names`."""
+    known = [] if given.scenario is None else [block for block, _ in given.parts()]
+    config.check_names(known)
 
 
 def _blocks(given: FeatureSet) -> list[Images]:

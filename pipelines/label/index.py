@@ -31,6 +31,8 @@ RECORD = "index.json"
 VERSION = 1
 PARAMETERS = ("k1", "k2", "eps", "min_samples", "backend", "recall")  # of `label_arrivals`
 
+_GROUP_FILES = ("rows.npy", "neighbours.npy", "labels.parquet", "cameras.npz")
+
 AGAIN = "label its images again with `itkm label`"
 
 
@@ -86,6 +88,21 @@ class Index:
                 "groups": {name: asdict(group) for name, group in self.groups.items()},
             }
         )
+
+
+def emptied(place: Place) -> Place:
+    """The folder of an index without what an earlier call wrote there; anything else in it stays.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    (place / RECORD).remove()  # first: without it the rest is no index
+    _, root = place.resolve()
+    for path in place.files():
+        folder, _, name = path.removeprefix(f"{root}/").partition("/")
+        if name in _GROUP_FILES:
+            (place / folder / name).remove()
+    return place
 
 
 def read_index(run: str) -> Index:

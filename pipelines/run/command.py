@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from rich.console import Console
 from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import CorpusError
 from itkm_core.storage.place import Place
+from pipelines.artifacts.hold import held
 from pipelines.artifacts.labels import LABELS_FILE, read_labels
 from pipelines.artifacts.run_folder import RunFolder, open_run
 from pipelines.config import RunConfig
@@ -22,6 +24,18 @@ from pipelines.run.steps import RunContext
 from pipelines.run.tables import gain_tables, print_round, print_step
 from pipelines.telemetry.display import ProgressDisplay
 from pipelines.telemetry.handle import Telemetry
+
+
+def open_corpus(config: RunConfig, path: str) -> Corpus:
+    """The corpus at `path`, restricted to the scenarios of `config.only`.
+
+    Raises:
+        CorpusError: there is none.
+        ConfigError: the configuration names a scenario or group that is not in it.
+    """
+    corpus = Corpus.open(path)
+    config.check_names(corpus.groups("train"))
+    return narrow(corpus, config.only)
 
 
 def rounds_of(config: RunConfig, corpus: Corpus) -> list[Round]:
@@ -72,16 +86,24 @@ def run_pipeline(
     connect: a connection to Ray for the block, made once nothing speaks against the run and if a step is left to
         do; without it Ray must be connected already.
 
-    Raises: as `rounds_of` and `open_run`, before Ray is needed, and what the steps raise.
+    Raises: as `open_corpus`, `rounds_of`, `open_run` and `held`, before Ray is needed, and what the steps raise.
     """
-    corpus = narrow(Corpus.open(corpus_path), config.only)
+    corpus = open_corpus(config, corpus_path)
     rounds = rounds_of(config, corpus)
-    run = start_run(Place.at(out), config, corpus)
-    if is_finished(RunContext(config, corpus, run), rounds):
-        _run_rounds(RunContext(config, corpus, run), rounds, console)
-    else:
-        with connect():
-            _run_rounds(RunContext(config, corpus, run, Telemetry.start()), rounds, console)
+    place = start_run(Place.at(out), config, corpus).place
+    with held(place, partial(console.print, highlight=False, markup=False, soft_wrap=True)):
+        run = start_run(place, config, corpus)  # another may have been started there meanwhile
+        if is_finished(RunContext(config, corpus, run), rounds):
+            _run_rounds(RunContext(config, corpus, run), rounds, console)
+        else:
+            with connect():
+                _run_rounds(RunContext(config, corpus, run, Telemetry.start()), rounds, console)
+        _finish(run, rounds, console)
+    return run
+
+
+def _finish(run: RunFolder, rounds: Sequence[Round], console: Console) -> None:
+    """Write the labels of the finished encoder, and print what was gained and where everything is."""
     labels = [read_labels(run.step(step.name)) for step in rounds[-1].of(Kind.LABEL)]
     (run.place / LABELS_FILE).write_table(pa.concat_tables(labels).sort_by("sample_id"))
     for table in gain_tables(run, rounds):
@@ -93,7 +115,6 @@ def run_pipeline(
         ("run", run.place),
     ):
         _print_line(console, what, _shown(path))
-    return run
 
 
 def _run_rounds(context: RunContext, rounds: Sequence[Round], console: Console) -> None:

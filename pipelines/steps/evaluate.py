@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from itkm_core.corpus.schema import Corpus
-from itkm_core.errors import CorpusError
+from itkm_core.errors import CorpusError, StorageError
 from itkm_core.evaluation.clusters import label_quality
 from itkm_core.evaluation.retrieval import directions, evaluate_corpus
 from itkm_core.matching import cluster_accuracy, instance_precision
@@ -92,6 +92,25 @@ def match_quality(
             instance_precision(instances, side, *truth).summary() for side in (0, 1)
         ]
     return scores
+
+
+def write_evaluation(place: Place, step: str, result: Mapping[str, Any]) -> Place:
+    """Write an evaluation to a file of the user's choice, which must be new or an earlier evaluation.
+
+    Raises:
+        StorageError: there is something else, or it cannot be written.
+    """
+    if place.exists():
+        try:
+            found = place.read_json()
+        except StorageError:
+            found = None
+        if not isinstance(found, dict) or not {"step", "retrieval", "labels"} <= found.keys():
+            raise StorageError(
+                f"{place} is there and is not an earlier evaluation; give --json another name"
+            )
+    place.write_json({"step": step, **result})
+    return place
 
 
 def newest_evaluation(run: RunFolder) -> tuple[str, dict[str, Any]]:

@@ -80,7 +80,7 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
         is_core = before["is_core"].to_numpy(zero_copy_only=False)
         confidence = before["confidence"].to_numpy()
         warning += " The labels of the round before are kept."
-    out = task.out.clear()
+    out = task.out
     (out / "labels.parquet").write_table(label_table(task.block, ids, labels, is_core, confidence))
     (out / "centroids.npy").write_array(cluster_means(features, labels))
     (out / "parameters.json").write_json(labelled.parameters)

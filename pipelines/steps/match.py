@@ -71,7 +71,7 @@ def match_scenario(task: MatchTask) -> tuple[str, dict[str, Any]]:
     """
     from itkm_core.matching import match_clusters, match_instances
 
-    out = task.out.clear()
+    out = task.out
     sides = {group: _side(task, group) for group in sorted(task.labels)}
     parts: list[np.ndarray] = []
     for group, side in sides.items():

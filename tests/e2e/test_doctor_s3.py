@@ -26,7 +26,7 @@ def test_nothing_is_left_that_a_run_would_stumble_over(
         out = f"s3://bucket/runs/mine{options}"
         line = doctor_storage.examine_storage(out, NODES, 10)
         assert line.verdict == "ok", line.seen
-        assert Place.at(out).is_empty()
+        assert not Place.at(out).names()
         (Place.at(out) / "config.yaml").write_bytes(b"a run")
         assert doctor_storage.examine_storage(out, NODES, 10).verdict == "ok"
         assert [path.rpartition("/")[2] for path in Place.at(out).files()] == ["config.yaml"]

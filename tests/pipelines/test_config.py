@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from itkm_core.errors import ConfigError
@@ -137,3 +139,38 @@ def test_where_work_runs_is_not_part_of_the_identity() -> None:
     two = load_config("tiny", ["compute.num_workers=2"]).identity()
     assert one == two
     assert one != load_config("tiny", ["seed=1"]).identity()
+
+
+BLOCKS = [("ucc", 0), ("ucc", 1), ("a.b c", 0)]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("colour_free=[uvi/2]", r"colour_free names uvi/2; expected a\.b c/0, ucc/0, ucc/1"),
+        ("colour_free=[ucc/1, ucc]", r"colour_free names ucc; expected"),
+        ("labels.scenarios.uvc.eps=0.5", r"labels\.scenarios names uvc; expected a\.b c, ucc"),
+    ],
+)
+def test_names_that_a_corpus_has_not_are_refused(override: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_config("tiny", [override]).check_names(BLOCKS)
+
+
+def test_names_that_a_shipped_recipe_brings_along_are_no_mistake(tmp_path: Path) -> None:
+    load_config("tiny", ["colour_free=[ucc/1]"]).check_names(BLOCKS)
+    assert load_config("tiny").colour_free == ("uvi/1",)
+    load_config("tiny").check_names(BLOCKS)
+    (tmp_path / "own.yaml").write_text("colour_free: [uvi/1]")
+    with pytest.raises(ConfigError, match="colour_free names uvi/1"):
+        load_config(str(tmp_path / "own.yaml")).check_names(BLOCKS)
+    # Nor are those that earlier labels were made with.
+    labels = load_config("tiny", ["labels.scenarios.uvi.eps=0.5"]).labels
+    load_config("tiny").labelling_as(labels).check_names(BLOCKS)
+
+
+def test_every_allowed_name_can_be_said() -> None:
+    config = load_config("tiny", ["labels.scenarios.a.b c.eps=0.3", "labels.scenarios.x.k1=9"])
+    assert config.labels.for_scenario("a.b c").eps == 0.3
+    assert config.labels.for_scenario("x").k1 == 9
+    config.model_copy(update={"colour_free": ()}).check_names([("a.b c", 0), ("x", 1)])

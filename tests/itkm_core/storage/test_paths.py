@@ -14,11 +14,13 @@ from itkm_core.storage.paths import (
     exists,
     is_local,
     join,
+    local_folder,
     parent,
     read_bytes,
     resolve,
     write_bytes,
 )
+from itkm_core.storage.place import Place
 
 
 def test_a_plain_path_is_made_absolute(tmp_path: Path, monkeypatch) -> None:
@@ -139,3 +141,25 @@ def test_a_connection_stays_patient_in_another_process() -> None:
     _, (options,) = fs.S3FileSystem.__reduce__(pickle.loads(sent))
     assert options["request_timeout"] == REQUEST_SECONDS
     assert type(pickle.loads(sent)) is type(filesystem) is not fs.S3FileSystem
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_path_is_not_the_working_folder(empty: str) -> None:
+    for read in (resolve, Place.at):
+        with pytest.raises(StorageError, match="a path is empty"):
+            read(empty)
+
+
+def test_a_place_reads_a_path_as_everything_does(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for text in ("~/x", "x", f"{tmp_path}/y/../x", f"file://{tmp_path}/x"):
+        assert Place.at(text).resolve()[1] == resolve(text)[1] == str(tmp_path / "x")
+    with pytest.raises(StorageError, match=r"no such user; .* \./~nobody-of-this-name"):
+        Place.at("~nobody-of-this-name/x")
+
+
+def test_a_folder_of_this_machine(tmp_path: Path) -> None:
+    assert local_folder(f"file://{tmp_path}/x") == tmp_path / "x"
+    with pytest.raises(StorageError, match="is not on this machine"):
+        local_folder("s3://bucket/x")

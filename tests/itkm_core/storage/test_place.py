@@ -31,7 +31,7 @@ def test_a_folder_that_cannot_be_cleared_is_one_error(tmp_path):
     with pytest.raises(StorageError, match=r"cannot write .*step"):
         Place.at(tmp_path / "step").clear()
     cleared = Place.at(tmp_path / "other").clear()
-    assert cleared.is_empty()
+    assert not cleared.names()
 
 
 def test_one_folder_has_many_addresses(tmp_path, monkeypatch):
@@ -43,3 +43,11 @@ def test_one_folder_has_many_addresses(tmp_path, monkeypatch):
     assert store.is_same(Place.at(f"s3://bucket/x?{options}&scheme=http"))
     assert not store.is_same(Place.at(tmp_path))
     assert (store / "a" / "b").parent.parent == store
+
+
+def test_only_what_is_named_is_cleared(tmp_path):
+    for name in ("a.json", "b.json", "mine.txt", "sub/a.json", "mine/a.json"):
+        (Place.at(tmp_path) / name).write_bytes(b"x")
+    left = Place.at(tmp_path).clear("*.json", "sub", "gone")
+    assert left.names() == ["mine", "mine.txt"]
+    assert (left / "mine").names() == ["a.json"]

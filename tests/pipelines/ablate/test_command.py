@@ -125,7 +125,9 @@ def test_what_cannot_be_compared_is_refused_before_anything_runs(
     with pytest.raises(ConfigError, match="only names night"):
         study_of(corpus, tmp_path, "only=[night]")
     (tmp_path / "config.yaml").write_text("identity: {}")
-    with pytest.raises(StorageError, match="folder of a run"):
+    with pytest.raises(
+        StorageError, match=r"holds 'config\.yaml', which `itkm ablate` did not write"
+    ):
         study_of(corpus, tmp_path)
 
 

@@ -82,3 +82,34 @@ def test_a_step_goes_on_only_from_what_its_own_inputs_have_left(tmp_path: Path) 
     assert left.exists()
     run.begin("round-001/train", {"labels": "b"})
     assert not left.exists()
+
+
+def test_a_step_removes_only_what_a_step_writes(tmp_path: Path) -> None:
+    run = RunFolder(Place.at(tmp_path))
+    run.begin("round-001/label/uvi-0", {"features": "a"})
+    step = run.step("round-001/label/uvi-0")
+    for name in ("labels.parquet", "manifest.json", "ray_train/state", "text-uvi-0.npy"):
+        (step / name).write_bytes(b"of the step")
+    for name in ("notes.txt", "scan/labels.parquet", "my.json"):
+        (step / name).write_bytes(b"a user's")
+    run.begin("round-001/label/uvi-0", {"features": "b"})
+    assert step.names() == ["inputs.json", "my.json", "notes.txt", "scan"]
+
+
+@pytest.mark.parametrize(
+    "text", ["seed: 0", "identity: 3\nconfig: {}", "- a", "{", "", "\x00", "identity: {}"]
+)
+def test_a_config_of_someone_elses_is_refused_and_kept(tmp_path: Path, text: str) -> None:
+    """Such as the output of `itkm config`, kept under the obvious name."""
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(StorageError, match="is not one that `itkm run` wrote"):
+        open_run(Place.at(tmp_path), {"seed": 0}, {})
+    with pytest.raises(StorageError, match="no run at"):
+        read_run(Place.at(tmp_path))
+    assert (tmp_path / "config.yaml").read_text() == text
+
+
+def test_a_run_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError, match="is a file; expected a folder"):
+        open_run(Place.at(tmp_path / "file"), {}, {})

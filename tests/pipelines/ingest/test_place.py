@@ -6,7 +6,7 @@ import pytest
 
 from itkm_core.errors import CorpusError, StorageError
 from pipelines.ingest import place as ingest_place
-from pipelines.ingest.place import CorpusPlace
+from pipelines.ingest.place import UNFINISHED_FILE, CorpusPlace
 
 
 def names(folder: Path) -> set[str]:
@@ -19,14 +19,16 @@ def fail(place: CorpusPlace, error: type[BaseException]) -> None:
         raise error
 
 
-def test_a_place_appears_when_it_is_complete(tmp_path: Path) -> None:
+def test_a_place_is_complete_or_marked_as_unfinished(tmp_path: Path) -> None:
     out = tmp_path / "corpus"
     with CorpusPlace.locked(out) as place:
         assert place.existing() is None
         with place.all_or_nothing() as root:
-            Path(root, "file").write_text("x")
-            assert not out.exists()
-        assert names(out) == {"file"}
+            assert Path(root).parent == out  # on the disk of the place, which may be a mount point
+            Path(root, "corpus.json").write_text("x")
+            assert names(out) == {UNFINISHED_FILE, Path(root).name}
+            assert place.existing() is None
+        assert names(out) == {"corpus.json"}
     assert names(tmp_path) == {"corpus"}
 
 
@@ -38,14 +40,25 @@ def test_after_an_error_nothing_is_left(tmp_path: Path, error) -> None:
         assert names(tmp_path) == set()
 
 
-def test_what_a_killed_ingest_left_is_cleared(tmp_path: Path) -> None:
-    left = tmp_path / ".corpus.0123abcd.partial" / "shards"
+@pytest.mark.parametrize("local", [True, False])
+def test_what_a_killed_ingest_left_is_cleared(tmp_path: Path, monkeypatch, local: bool) -> None:
+    monkeypatch.setattr(ingest_place, "is_local", lambda _: local)
+    left = tmp_path / "corpus" / ".0123abcd.partial" / "shards"
     left.mkdir(parents=True)
-    (tmp_path / ".corpus2.0123abcd.partial").mkdir()
     (left / "part-00009.parquet").write_text("half")
-    with CorpusPlace.locked(tmp_path / "corpus") as place, place.all_or_nothing() as root:
-        assert names(Path(root)) == set()
-    assert names(tmp_path) == {"corpus", ".corpus2.0123abcd.partial"}
+    (tmp_path / "corpus" / "shards").mkdir()  # renamed before the end
+    place = CorpusPlace(str(tmp_path / "corpus"))
+    with pytest.raises(CorpusError, match=r"it holds '\.0123abcd\.partial'"):
+        place.existing()  # nothing says whose it is
+    (tmp_path / "corpus" / UNFINISHED_FILE).write_text("{}")
+    (tmp_path / "corpus" / "mine.txt").write_text("x")
+    with pytest.raises(CorpusError, match=r"it holds 'mine\.txt'"):
+        place.existing()
+    (tmp_path / "corpus" / "mine.txt").unlink()
+    assert place.existing() is None
+    with place.all_or_nothing() as root:
+        assert names(Path(root)) <= {UNFINISHED_FILE}
+    assert names(tmp_path / "corpus") == set()
 
 
 def test_an_empty_folder_is_taken_also_through_a_link(tmp_path: Path) -> None:
@@ -106,20 +119,17 @@ def test_a_shard_nobody_here_can_see_is_noticed(tmp_path: Path) -> None:
         place.check_shards(str(tmp_path), 2)
 
 
-def test_an_object_store_is_cleaned_instead_of_renamed(tmp_path: Path, monkeypatch) -> None:
+def test_an_object_store_is_written_in_place(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(ingest_place, "is_local", lambda _: False)
     place = CorpusPlace(str(tmp_path))
-    (tmp_path / "shards").mkdir()
-    (tmp_path / "shards" / "part-00009.parquet").write_text("of a killed ingest")
-    assert place.existing() is None
     with place.all_or_nothing() as root:
         assert root == str(tmp_path)
-        assert names(tmp_path) == set()
         (tmp_path / "shards").mkdir()
+        assert place.existing() is None
     assert names(tmp_path) == {"shards"}
+    with pytest.raises(CorpusError, match="is not a corpus, and not empty"):
+        place.existing()
+    (tmp_path / "shards").rmdir()
     with pytest.raises(ValueError):  # noqa: PT011
         fail(place, ValueError)
     assert names(tmp_path) == set()
-    (tmp_path / "mine.txt").write_text("x")
-    with pytest.raises(CorpusError, match="is not a corpus, and not empty"):
-        place.existing()

@@ -94,7 +94,10 @@ def test_a_sweep_writes_no_labels_unless_eps_is_auto(
 ) -> None:
     said = itkm_label(people(), *SMALL, sweep="eps=0.4:0.6:0.1")
     assert "chosen" in said
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["sweep.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "itkm.json",
+        "sweep.json",
+    ]
     record = json.loads((tmp_path / "out" / "sweep.json").read_text())["groups"]["features"]
     assert [point["eps"] for point in record["points"]] == [0.4, 0.5, 0.6]
     assert record["choice"]["eps"] in record["choice"]["plateau"]
@@ -191,6 +194,47 @@ def test_a_full_disk_is_one_clear_error(
     monkeypatch.setattr(paths, "open", full, raising=False)
     with pytest.raises(StorageError, match=r"No space left.*has room"):
         itkm_label(people())
+
+
+def test_a_folder_of_the_users_is_left_as_it_is(
+    itkm_label: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "mine" / "index").mkdir(parents=True)
+    for name in ("index/image.faiss", "pseudo_labels.parquet", "index/index.json"):
+        (tmp_path / "mine" / name).write_text("{}")
+    with pytest.raises(StorageError, match="holds 'index', which `itkm label` did not write"):
+        itkm_label(people(), *SMALL, out=str(tmp_path / "mine"))
+    left = [path for path in (tmp_path / "mine").rglob("*") if path.is_file()]
+    assert sorted(path.name for path in left) == [
+        "image.faiss",
+        "index.json",
+        "pseudo_labels.parquet",
+    ]
+    assert {path.read_text() for path in left} == {"{}"}
+    with pytest.raises(StorageError, match="a path is empty"):
+        itkm_label(people(), *SMALL, out="")
+
+
+def test_labels_made_again_leave_what_they_did_not_write(
+    itkm_label: Callable[..., str], tmp_path: Path
+) -> None:
+    itkm_label(people(), *SMALL)
+    out = tmp_path / "out"
+    (group,) = (path for path in (out / "index").iterdir() if path.is_dir())
+    strangers = [out / "notes.txt", out / "index" / "notes.txt", group / "notes.txt"]
+    for path in strangers:
+        path.write_text("mine")
+    (out / "itkm.json").unlink()  # as before output folders were marked
+    itkm_label(people(seed=1), *SMALL)
+    assert [path.read_text() for path in strangers] == ["mine"] * 3
+
+
+def test_scenarios_that_the_features_have_not_are_refused(
+    itkm_label: Callable[..., str], tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"labels\.scenarios names uvi; expected none"):
+        itkm_label(people(), *SMALL, "labels.scenarios.uvi.eps=0.4")
+    assert not (tmp_path / "out" / "pseudo_labels.parquet").exists()
 
 
 @pytest.mark.parametrize(
