@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import grpc
 import ray
 from rich.console import Console
 
@@ -63,12 +64,8 @@ def ray_session(console: Console) -> Iterator[None]:
     except SystemExit:  # SIGTERM, while the handler that `ray.init` sets was in place
         interrupt()
     except Exception as error:  # Ray raises a bare one if its dashboard is not up in time
-        advice = (
-            "Check RAY_ADDRESS, or unset it to start a local Ray"
-            if address
-            else "A machine with all cores busy can be too slow for Ray's own time limits; try again"
-        )
         said = str(error).rstrip(".")
+        advice = "Check RAY_ADDRESS, or unset it to start a local Ray" if address else _advice(said)
         raise StorageError(f"cannot connect to {where}: {said}. {advice}") from error
     heed_sigterm()
     if context.dashboard_url:
@@ -88,36 +85,55 @@ def ray_session(console: Console) -> Iterator[None]:
     ray.shutdown()
 
 
+def _advice(said: str) -> str:
+    """What to do about a local Ray that does not start, from what it says."""
+    home = os.environ.get("HOME")
+    if "AF_UNIX path length" in said:
+        return "Its temporary folder has too long a name: set TMPDIR to a short one, such as /tmp"
+    if home and home in said:
+        return "It needs a home folder to write to: set HOME to one"
+    if "/dev/shm" in said:
+        return "Shared memory is too small for it: give the container more, as by docker run --shm-size=2g"
+    if "in use" in said:
+        return "A port that it wants is taken: end the process that has it, and try again"
+    if "timed out" in said or "timeout" in said.lower():
+        return "A machine with all cores busy can be too slow for Ray's own time limits; try again"
+    return "Its logs are in /tmp/ray/session_latest/logs, or below TMPDIR"
+
+
 def probe(address: str, seconds: float = 5.0) -> None:
-    """Find out whether anything like Ray answers at an address: `ray.init` tries for a quarter of an hour.
+    """Find out whether Ray answers at an address: `ray.init` would try for a quarter of an hour.
 
     Raises:
-        StorageError: nobody does, or somebody who does not speak gRPC.
+        StorageError: nobody does, or somebody else.
     """
     parts = urlsplit(address if "://" in address else f"//{address}")
     try:
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
-    if not host or (port is None and not parts.scheme):
+    if not host or port is None:
         if address != "auto":  # which Ray looks up on this machine
             raise _unreachable(address, "it is no HOST:PORT")
         return
     try:
-        with socket.create_connection((host, port or 10001), timeout=seconds) as connection:
-            if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
-                return
-            connection.settimeout(seconds)
-            # HTTP/2, which gRPC is based on: a client says this first, and the server answers with its settings.
-            connection.sendall(
-                b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-            )
-            answer = connection.recv(4)
+        socket.create_connection((host, port), timeout=seconds).close()
     except OSError as error:
         said = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
         raise _unreachable(address, said) from error
-    if len(answer) < 4 or answer[3] != 4:
-        raise _unreachable(address, "what answers there is not Ray")
+    if parts.scheme or os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+        return  # Ray's client, and its certificates, have ways of their own
+    with grpc.insecure_channel(parts.netloc, [("grpc.enable_http_proxy", 0)]) as channel:
+        cluster = channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetClusterId")
+        try:
+            cluster(b"", timeout=seconds)
+        except grpc.RpcError as error:
+            # A cluster with tokens refuses a caller without one, and does answer.
+            if error.code() not in (
+                grpc.StatusCode.UNAUTHENTICATED,
+                grpc.StatusCode.PERMISSION_DENIED,
+            ):
+                raise _unreachable(address, "what answers there is not Ray") from error
 
 
 def _unreachable(address: str, why: str) -> StorageError:
@@ -167,9 +183,8 @@ def _object_store_bytes() -> int:
 
 def keep_token_private() -> None:
     """Close ~/.ray to other users: Ray writes its token there, in a file that anyone may read."""
-    folder = Path.home() / ".ray"
-    with contextlib.suppress(
-        OSError
-    ):  # HOME cannot be written to: Ray reports it, or needs no file
+    # HOME cannot be written to, or there is none: Ray reports it, or needs no file.
+    with contextlib.suppress(OSError, RuntimeError):
+        folder = Path.home() / ".ray"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)

@@ -6,11 +6,16 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from io import StringIO
 
+import grpc
 import pytest
+from rich.console import Console
 
 from itkm_core.errors import StorageError
+from pipelines import session
 from pipelines.session import probe
 
 
@@ -36,19 +41,44 @@ def answering(answer: bytes | None) -> Iterator[str]:
         thread.join()
 
 
-def test_a_server_that_speaks_grpc_may_be_ray() -> None:
-    settings = bytes([0, 0, 6, 4, 0, 0, 0, 0, 0]) + bytes(6)
-    with answering(settings) as address:
+@pytest.mark.parametrize("code", [None, grpc.StatusCode.UNAUTHENTICATED])
+def test_ray_is_found_also_where_it_wants_a_token(code: grpc.StatusCode | None) -> None:
+    def cluster_id(request: bytes, context: grpc.ServicerContext) -> bytes:
+        if code is not None:
+            context.abort(code, "no token")
+        return b""
+
+    service = "ray.rpc.NodeInfoGcsService"
+    handler = grpc.unary_unary_rpc_method_handler(cluster_id)
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler(service, {"GetClusterId": handler})]
+    )
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
         probe(address)
-    with answering(settings) as address:
         probe(f"ray://{address}")
-    probe("auto")
+        probe("auto")
+    finally:
+        server.stop(0).wait()
+
+
+def test_a_grpc_server_of_something_else_is_not_ray() -> None:
+    server = grpc.server(ThreadPoolExecutor(1))
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        with pytest.raises(StorageError, match="what answers there is not Ray"):
+            probe(address)
+    finally:
+        server.stop(0).wait()
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (None, "no answer"),
+        (None, "what answers there is not Ray"),
         (b"", "what answers there is not Ray"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "what answers there is not Ray"),
         (b"SSH-2.0-x\r\n", "what answers there is not Ray"),
@@ -77,3 +107,35 @@ def test_nobody_at_all_is_one_line() -> None:
     ):
         with pytest.raises(StorageError, match=said):
             probe(wrong, seconds=2)
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        (
+            "validate_socket_filename failed: AF_UNIX path length cannot exceed 107 bytes: /x",
+            "TMPDIR",
+        ),
+        ("[Errno 13] Permission denied: '/home/x/.ray'", "set HOME"),
+        ("The object store needs more than /dev/shm has", "--shm-size"),
+        ("Failed to bind to 0.0.0.0:6379: Address already in use", "port"),
+        ("The current node timed out during startup", "cores busy"),
+        ("something new", "logs"),
+    ],
+)
+def test_the_advice_fits_what_ray_says(monkeypatch, said: str, advice: str) -> None:
+    """The first two as Ray 2.60 says them; where HOME is /home/x."""
+    monkeypatch.setenv("HOME", "/home/x")
+
+    def init(**_: object) -> None:
+        raise OSError(said)
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(session, "keep_token_private", lambda: None)
+    monkeypatch.setattr(session.ray, "init", init)
+    with pytest.raises(StorageError) as found, session.ray_session(Console(file=StringIO())):
+        pass
+    words = str(found.value)
+    assert words.startswith(f"cannot connect to a local Ray: {said}. ")
+    assert advice in words
+    assert ("cores busy" in words) == (advice == "cores busy")
