@@ -85,6 +85,8 @@ class Place:
     def names(self) -> list[str]:
         """The names in this folder, sorted; none if there is no such folder.
 
+        `lost+found`, which is at the root of a disk of its own, does not count.
+
         Raises:
             StorageError: it is a file, or cannot be listed.
         """
@@ -95,7 +97,7 @@ class Place:
             infos = fs.get_file_info(pafs.FileSelector(path, allow_not_found=True))
         except (OSError, pa.ArrowException) as error:
             raise StorageError(f"cannot list {self.uri}: {error}") from error
-        return sorted(info.base_name for info in infos)
+        return sorted({info.base_name for info in infos} - {"lost+found"})
 
     def files(self, suffix: str = "") -> list[str]:
         """Sorted paths (in the resolved file system) of the files below, at any depth.

@@ -17,6 +17,7 @@ from itkm_core.corpus.writer import shard_name
 from itkm_core.errors import CorpusError, StorageError
 from itkm_core.storage.locks import exclusive, node_lock
 from itkm_core.storage.paths import exists, is_local, join, resolve, write_bytes
+from itkm_core.storage.place import Place
 
 UNFINISHED_FILE = "corpus.unfinished.json"
 """There while a corpus is being written, and after an ingest that was killed."""
@@ -61,7 +62,8 @@ class CorpusPlace:
         filesystem, inner = resolve(self.root)
         if filesystem.get_file_info(inner).type == fs.FileType.File:
             raise CorpusError(f"{self.root} is a file; expected a new or empty folder for --out")
-        strangers = [name for name in self._names() if not (self._is_unfinished and _is_ours(name))]
+        names = Place.at(self.root).names()
+        strangers = [name for name in names if not (self._is_unfinished and _is_ours(name))]
         if strangers:
             raise CorpusError(
                 f"{self.root} is not a corpus, and not empty (it holds {strangers[0]!r}); give a new or "
@@ -122,15 +124,10 @@ class CorpusPlace:
     def _is_unfinished(self) -> bool:
         return exists(join(self.root, UNFINISHED_FILE))
 
-    def _names(self) -> list[str]:
-        filesystem, inner = resolve(self.root)
-        entries = filesystem.get_file_info(fs.FileSelector(inner, allow_not_found=True))
-        return sorted(entry.base_name for entry in entries)
-
     def _remove_ours(self) -> None:
         """Remove what an ingest that did not end has written, if one has; the mark of that last."""
         if self._is_unfinished:
-            ours = [name for name in self._names() if _is_ours(name)]
+            ours = [name for name in Place.at(self.root).names() if _is_ours(name)]
             for name in sorted(ours, key=lambda name: name == UNFINISHED_FILE):
                 self._delete(name)
 

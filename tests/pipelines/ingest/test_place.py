@@ -62,13 +62,13 @@ def test_what_a_killed_ingest_left_is_cleared(tmp_path: Path, monkeypatch, local
 
 
 def test_an_empty_folder_is_taken_also_through_a_link(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "lost+found").mkdir(parents=True)  # as a disk of its own has
     (tmp_path / "link").symlink_to("real")
     with CorpusPlace.locked(tmp_path / "link") as place:
         assert place.existing() is None
         with place.all_or_nothing() as root:
             Path(root, "file").write_text("x")
-    assert names(tmp_path / "real") == {"file"}
+    assert names(tmp_path / "real") == {"file", "lost+found"}
 
 
 def test_a_place_with_something_else_is_left_alone(tmp_path: Path) -> None:
