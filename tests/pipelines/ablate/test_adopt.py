@@ -106,8 +106,8 @@ def test_a_step_half_done_is_replaced_and_a_donor_that_is_not_done_is_passed_ove
 ) -> None:
     config, rounds = of()
     half = RunFolder(Place.at(tmp_path / "half"))
-    (half.step("round-001/extract") / "stale").write_bytes(b"")
+    (half.step("round-001/extract") / "features" / "stale").write_bytes(b"")
     run = RunFolder(Place.at(tmp_path / "run"))
-    (run.step("round-001/extract") / "stale").write_bytes(b"")
+    (run.step("round-001/extract") / "features" / "stale").write_bytes(b"")
     assert "round-001/extract" in adopt_steps(run, config, CORPUS, rounds, [half, donor])
-    assert not (run.step("round-001/extract") / "stale").exists()
+    assert not (run.step("round-001/extract") / "features" / "stale").exists()
