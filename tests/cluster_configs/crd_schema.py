@@ -15,8 +15,14 @@ import kubernetes_validate
 import yaml
 
 KUBERNETES = "1.34"
-# Of the Prometheus Operator's CRD, which is not here.
-FOREIGN = {("monitoring.coreos.com/v1", "PodMonitor")}
+# Of the Prometheus Operator's and Kueue's CRDs, which are not here.
+FOREIGN = {
+    ("monitoring.coreos.com/v1", "PodMonitor"),
+    *(
+        ("kueue.x-k8s.io/v1beta2", kind)
+        for kind in ("ResourceFlavor", "ClusterQueue", "LocalQueue")
+    ),
+}
 # What the schemas say that decides nothing here; any other word must be known to `problems`.
 SILENT = {
     *("description", "x-kubernetes-map-type", "x-kubernetes-list-type", "x-kubernetes-validations"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,9 +18,12 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 KUBERAY = ROOT / "cluster_configs" / "kuberay"
 OVERLAYS = sorted(path.parent.name for path in KUBERAY.glob("overlays/*/kustomization.yaml"))
-# All that is applied: setup and claim once (identity where storage has no keys), the loader when there is something to
-# copy, an overlay for each job.
-APPLIED = ["setup", "claim", "identity", "loader", *(f"overlays/{name}" for name in OVERLAYS)]
+# With the component that is a comment in some overlays, for users who have the Prometheus Operator.
+MONITORED = ["cluster+monitoring", "gang+monitoring"]
+VARIANTS = [*OVERLAYS, *MONITORED]
+# All that is applied: setup and claim once (identity where storage has no keys, queue where Kueue has none), the loader
+# when there is something to copy, an overlay for each job.
+APPLIED = ["setup", "claim", "identity", "queue", "loader", *map("overlays/{}".format, VARIANTS)]
 
 Document = dict[str, Any]
 
@@ -73,10 +78,25 @@ def kustomize(folder: Path) -> str:
     return made.stdout
 
 
+def use_comment(overlay: Path, component: str) -> None:
+    """Edit an overlay as a user does who wants a component that it has as a comment."""
+    path = overlay / "kustomization.yaml"
+    text = path.read_text()
+    used = re.sub(rf"^# (- ../../components/{component}) #.*$", r"\1", text, flags=re.M)
+    assert used != text
+    path.write_text(used)
+
+
 @cache
 def rendered(folder: str) -> str:
-    """As `kustomize`, of a folder below cluster_configs/kuberay."""
-    return kustomize(KUBERAY / folder)
+    """As `kustomize`, of a folder below cluster_configs/kuberay; of `gang+monitoring`: gang with that component."""
+    plain, _, component = folder.partition("+")
+    if not component:
+        return kustomize(KUBERAY / folder)
+    with tempfile.TemporaryDirectory() as room:
+        copy = shutil.copytree(KUBERAY, Path(room) / "kuberay")
+        use_comment(copy / plain, component)
+        return kustomize(copy / plain)
 
 
 def objects(folder: str) -> list[Document]:
@@ -106,6 +126,13 @@ def groups(spec: Document) -> dict[str, Document]:
     return {"head": spec["headGroupSpec"], **workers}
 
 
+def made(name: str, labels: dict[str, str]) -> dict[str, str]:
+    """The labels of a pod of the group `name`, with those that the operator adds."""
+    kind = "head" if name == "head" else "worker"
+    group = "headgroup" if name == "head" else name
+    return {**labels, "ray.io/node-type": kind, "ray.io/group": group}
+
+
 def pods(documents: list[Document]) -> Iterator[tuple[str, Document]]:
     """(name, pod template) of every pod there will be."""
     spec = ray_spec(documents)
@@ -116,6 +143,6 @@ def pods(documents: list[Document]) -> Iterator[tuple[str, Document]]:
         if document["kind"] == "RayJob":
             yield "submitter", document["spec"]["submitterPodTemplate"]
         if document["kind"] == "StatefulSet":
-            yield document["metadata"]["name"], document["spec"]["template"]
+            yield "redis", document["spec"]["template"]
         if document["kind"] == "Pod":
             yield document["metadata"]["name"], document

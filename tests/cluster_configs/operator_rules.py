@@ -81,3 +81,30 @@ def _of_cluster(spec: Document) -> Iterator[str]:
             yield f"group {name}: idleTimeoutSeconds needs autoscaler v2"
         if name != "head" and not autoscales and not {"minReplicas", "maxReplicas"} <= group.keys():
             yield f"group {name}: minReplicas and maxReplicas are needed without autoscaling"
+
+
+LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+"""Of the five random characters that Kubernetes puts behind a name."""
+
+
+def makes(document: Document) -> set[tuple[str, str]]:
+    """(kind, regular expression of the name) of what the operator makes for a RayJob or RayCluster."""
+    name = re.escape(document["metadata"]["name"])
+    found = {("Service", f"{name}-head-svc")}
+    cluster = name
+    if document["kind"] == "RayJob":
+        cluster = rf"{name}(-raycluster)?-[{LETTERS}]{{5}}"
+        found |= {("Job", name), ("RayCluster", cluster), ("Service", f"{cluster}-head-svc")}
+    found |= {(kind, cluster) for kind in ("Secret", "ServiceAccount", "Role", "RoleBinding")}
+    return found | {("Job", f"{cluster}-redis-cleanup")}
+
+
+def collisions(one: set[tuple[str, str]], other: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What is in both, as (kind, name or pattern)."""
+    return [
+        (kind, name)
+        for kind, name in sorted(one)
+        for other_kind, other_name in other
+        if kind == other_kind
+        and (name == other_name or re.fullmatch(other_name, name) or re.fullmatch(name, other_name))
+    ]

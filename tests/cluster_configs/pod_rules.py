@@ -32,9 +32,10 @@ def complaints(spec: Document) -> Iterator[str]:
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
         mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in container["volumeMounts"]}
         for path, variable in LIMITS.items():
-            limit = mounts[path]["emptyDir"]["sizeLimit"]
-            if env.get(variable) != limit:
-                yield f"{name}: {variable} is {env.get(variable)}, the limit of {path} {limit}"
+            for at in (each for each in mounts if each == path or each.startswith(f"{path}/")):
+                limit = mounts[at]["emptyDir"]["sizeLimit"]
+                if env.get(variable) != limit:
+                    yield f"{name}: {variable} is {env.get(variable)}, the limit of {at} {limit}"
         has = size(container["resources"]["limits"]["memory"])
         tasks = group.get("resources", {}).get("memory")
         if tasks is None:
@@ -48,3 +49,14 @@ def complaints(spec: Document) -> Iterator[str]:
             yield f"{name}: the hook and Ray's own end take longer than the pod has"
         if name != "head" and "preStop" not in container.get("lifecycle", {}):
             yield f"{name}: a run on an evicted pod is not told"
+
+
+def disk_complaints(name: str, pod: Document) -> Iterator[str]:
+    """Whether a pod asks its machine for all that its volumes on the machine's disk may take."""
+    limits = [v["emptyDir"].get("sizeLimit") for v in pod.get("volumes", []) if "emptyDir" in v]
+    if None in limits:
+        yield f"{name}: a volume without a limit"
+        return
+    asked = [c["resources"]["requests"].get("ephemeral-storage", "0Gi") for c in pod["containers"]]
+    if sum(map(size, asked)) != sum(map(size, limits)):
+        yield f"{name}: {asked} asked of the machine's disk, {limits} may be taken"

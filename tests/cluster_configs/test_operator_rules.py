@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from kube_manifests import OVERLAYS, Document, objects
-from operator_rules import refusals
+from kube_manifests import APPLIED, VARIANTS, Document, objects
+from operator_rules import collisions, makes, refusals
 
 
 def ray_objects(overlay: str) -> list[Document]:
@@ -15,7 +15,7 @@ def ray_objects(overlay: str) -> list[Document]:
     return found
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", VARIANTS)
 def test_the_operator_takes_every_overlay(overlay: str) -> None:
     assert [refusals(document) for document in ray_objects(overlay)] == [[]]
 
@@ -100,3 +100,26 @@ def test_kueue_keeps_suspend_for_itself() -> None:
     assert refusals(job) == ["suspend is Kueue's to set"]
     del job["spec"]["suspend"], job["spec"]["shutdownAfterJobFinishes"]
     assert "a job in a Kueue queue needs shutdownAfterJobFinishes" in refusals(job)
+
+
+def test_what_the_operator_makes_bears_no_name_twice() -> None:
+    """A cluster whose Service belongs to a job gets no pods. All jobs have one name: they replace each other."""
+    owners = {}
+    for overlay in VARIANTS:
+        for document in ray_objects(overlay):
+            owners[document["kind"], document["metadata"]["name"]] = makes(document)
+    assert owners.keys() == {("RayJob", "itkm"), ("RayCluster", "itkm-cluster")}
+    ours = {("Secret", f"itkm-{name}") for name in ("s3", "redis")}
+    for folder in APPLIED:
+        ours |= {(document["kind"], document["metadata"]["name"]) for document in objects(folder)}
+    job, cluster = owners.values()
+    assert collisions(job, cluster) == []
+    assert [collisions(ours, each) for each in owners.values()] == [[], []]
+
+
+def test_the_same_name_for_both_kinds_would_collide() -> None:
+    (job,), (cluster,) = ray_objects("gang"), ray_objects("cluster")
+    cluster["metadata"]["name"] = "itkm"
+    assert ("Service", "itkm-head-svc") in collisions(makes(job), makes(cluster))
+    cluster["metadata"]["name"] = "itkm-x2b4c"
+    assert ("RayCluster", "itkm-x2b4c") in collisions({("RayCluster", "itkm-x2b4c")}, makes(job))

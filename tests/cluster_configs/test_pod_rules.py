@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kube_manifests import OVERLAYS, Document, groups, objects, ray_spec
-from pod_rules import STORE_MOST, STORE_SHARE, complaints, size
+from kube_manifests import VARIANTS, Document, groups, objects, ray_spec
+from pod_rules import STORE_MOST, STORE_SHARE, complaints, disk_complaints, size
 
 
 def spec_of(overlay: str) -> Document:
@@ -23,7 +23,7 @@ def spec_of(overlay: str) -> Document:
     return spec
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", VARIANTS)
 def test_every_overlay_keeps_the_rules(overlay: str) -> None:
     assert list(complaints(spec_of(overlay))) == []
 
@@ -53,6 +53,9 @@ def larger_volume(spec: Document) -> None:
 BROKEN = {
     "driver: ITKM_CACHE_LIMIT is 1Gi": set_env("driver", "ITKM_CACHE_LIMIT", "1Gi"),
     "gpu: ITKM_TMP_LIMIT is 250Gi, the limit of /tmp 101Gi": larger_volume,
+    "head: ITKM_TMP_LIMIT is 21Gi, the limit of /tmp/ray 20Gi": set_env(
+        "head", "ITKM_TMP_LIMIT", "21Gi"
+    ),
     "cpu: no memory for tasks": lambda spec: groups(spec)["cpu"].pop("resources"),
     "gpu: 768Gi for tasks": lambda spec: groups(spec)["gpu"]["resources"].update(memory="768Gi"),
     "head: 6Gi for tasks": lambda spec: groups(spec)["head"]["resources"].update(memory="6Gi"),
@@ -67,6 +70,15 @@ def test_a_broken_rule_is_found(words: str) -> None:
     spec = spec_of("gang")
     BROKEN[words](spec)
     assert any(each.startswith(words) for each in complaints(spec)), list(complaints(spec))
+
+
+def test_disk_that_is_not_asked_for_is_found() -> None:
+    pod = groups(spec_of("gang"))["head"]["template"]["spec"]
+    assert list(disk_complaints("head", pod)) == []
+    pod["volumes"].append({"name": "more", "emptyDir": {"sizeLimit": "1Gi"}})
+    assert "asked of the machine's disk" in "".join(disk_complaints("head", pod))
+    pod["volumes"].append({"name": "boundless", "emptyDir": {}})
+    assert list(disk_complaints("head", pod)) == ["head: a volume without a limit"]
 
 
 def test_rays_autoscaler_reads_the_resources_that_the_operator_gives_ray() -> None:
