@@ -18,6 +18,7 @@ from itkm_core.clustering.options import LabelOptions, check_eps
 from itkm_core.errors import FeatureError
 from itkm_core.neighbors.kernels import thread_count
 from itkm_core.neighbors.lists import RECALL
+from itkm_core.neighbors.lookup import as_int64
 from itkm_core.neighbors.nearest import nearest
 from itkm_core.neighbors.search import resolve_backend
 from itkm_core.neighbors.unit_rows import unit_rows
@@ -196,6 +197,8 @@ def order_of(sample_ids: npt.ArrayLike | None, num_rows: int) -> npt.NDArray[np.
             f"sample_ids have shape {ids.shape} and dtype {ids.dtype}; "
             f"expected {num_rows} integers, one a feature row"
         )
+    if num_rows:
+        ids = as_int64(ids, "sample ids")
     order = np.argsort(ids, kind="stable")
     repeated = np.flatnonzero(ids[order][1:] == ids[order][:-1])
     if len(repeated):

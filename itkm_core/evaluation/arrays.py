@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from itkm_core.errors import FeatureError, ItkmError
+from itkm_core.neighbors.lookup import as_int64
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -50,7 +51,7 @@ def as_integers(
         raise error(f"{what} have shape {list(array.shape)}, expected [{expected}], one per image")
     if len(array) and array.dtype.kind not in "iu":
         raise error(f"{what} are {array.dtype}, expected integers")
-    array = array.astype(np.int64)
+    array = as_int64(array, what, error)
     if len(array) and array.min() < -1:
         raise error(f"{what} go down to {array.min()}; -1 (outlier, junk, unknown) is the lowest")
     return array

@@ -7,6 +7,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from itkm_core.errors import FeatureError, ItkmError
+
+MAX_ID = int(np.iinfo(np.int64).max)
+
+
+def as_int64(
+    values: npt.NDArray[Any], what: str, error: type[ItkmError] = FeatureError
+) -> npt.NDArray[np.int64]:
+    """Integers as int64, which would turn those from 2**63 on negative. Raises `error` for them, naming them `what`."""
+    large = values > np.uint64(MAX_ID) if values.dtype.kind == "u" else np.zeros(0, bool)
+    if large.any():
+        raise error(
+            f"{what} go up to {values.max()}; expected integers that int64 can hold, up to {MAX_ID}"
+        )
+    return np.asarray(values, np.int64)
+
 
 class Lookup:
     """Where ids are among those of a table, int [N], which may be in any order.

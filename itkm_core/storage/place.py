@@ -167,7 +167,7 @@ class Place:
         data = self.read_bytes()
         try:
             return json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StorageError(f"{self.uri} is not JSON ({error}); delete it to redo it") from error
 
     def write_json(self, value: Any) -> None:

@@ -11,6 +11,7 @@ from itkm_core.clustering import LabelOptions
 from itkm_core.clustering.arrivals.label import Arrivals, label_arrivals
 from itkm_core.clustering.cameras import CameraMeans, camera_means, without_means
 from itkm_core.errors import ConfigError, FeatureError
+from itkm_core.neighbors.lookup import MAX_ID
 from itkm_core.neighbors.workers import Workers
 from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import UNGROUPED
@@ -94,6 +95,14 @@ class Against:
             raise FeatureError(
                 f"{len(both):,} of {len(ids):,} sample ids belong to images in {self.run}, the first of them "
                 f"{both[0]}; expected ids from {self.index.next_id} on, or others that are free"
+            )
+
+    def check_room(self, num_images: int) -> None:
+        """Raises FeatureError if numbering that continues after the largest id would pass what int64 can hold."""
+        if self.index.next_id + num_images - 1 > MAX_ID:
+            raise FeatureError(
+                f"--against {self.run}: {num_images:,} sample ids from {self.index.next_id} on would pass {MAX_ID}, "
+                "the largest there is; label all images anew, with smaller ids"
             )
 
     def check_encoder(self, record: dict[str, Any]) -> None:

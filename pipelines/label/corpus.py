@@ -170,6 +170,7 @@ def label_corpus(
     encoder = encoder_record(context)
     if against is not None:
         against.check_encoder(encoder)
+        against.check_room(corpus.num_images)
     with ProgressDisplay(telemetry, console):
         labeller.extract(console)
         if sweeping:

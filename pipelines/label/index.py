@@ -22,7 +22,9 @@ import pyarrow as pa
 
 from itkm_core.clustering.arrivals.label import Known
 from itkm_core.clustering.cameras import CameraMeans
-from itkm_core.errors import StorageError
+from itkm_core.clustering.options import LabelOptions
+from itkm_core.errors import ItkmError, StorageError
+from itkm_core.neighbors.lookup import MAX_ID
 from itkm_core.storage.place import Place
 from pipelines.config import LabelConfig
 
@@ -123,19 +125,41 @@ def read_index(run: str) -> Index:
             f"--against {run}: its index has version {version}, but this itkm reads {VERSION}; {AGAIN}"
         )
     try:
-        groups = {name: GroupRecord(**group) for name, group in raw["groups"].items()}
-        for group in groups.values():
-            if group.folder in ("", ".", "..") or "/" in group.folder or "\\" in group.folder:
-                raise ValueError(f"folder {group.folder!r} is not in the index")
-        return Index(
-            place / FOLDER,
-            LabelConfig.model_validate(raw["labels"]),
-            raw["without_camera"],
-            raw["encoder"],
-            groups,
+        groups = {name: _checked(GroupRecord(**group)) for name, group in raw["groups"].items()}
+        if not groups:
+            raise ValueError("no groups")
+        encoder, without_camera = raw["encoder"], raw["without_camera"]
+        if not isinstance(without_camera, bool) or not isinstance(encoder, dict | None):
+            raise ValueError(f"without_camera {without_camera!r}, encoder {encoder!r}")
+        labels = LabelConfig.model_validate(raw["labels"])
+        return Index(place / FOLDER, labels, without_camera, encoder, groups)
+    except (KeyError, TypeError, AttributeError, ValueError, ItkmError) as error:
+        said = " ".join(str(error).split())
+        raise StorageError(
+            f"{record} is damaged ({type(error).__name__}: {said}): {AGAIN}"
+        ) from error
+
+
+def _checked(group: GroupRecord) -> GroupRecord:
+    """Raises ValueError or ConfigError unless a record has the values that one can have."""
+    kinds = {"folder": str, "parameters": dict, "num_images": int, "dimension": int}
+    for name, kind in {**kinds, "largest_id": int, "digest": str}.items():
+        value = getattr(group, name)
+        if type(value) is not kind:
+            raise ValueError(f"{name} {value!r}, expected {kind.__name__}")
+    if group.folder in ("", ".", "..") or set("/\\\0") & set(group.folder):
+        raise ValueError(f"folder {group.folder!r} is not in the index")
+    if min(group.num_images, group.dimension) < 1 or not -MAX_ID <= group.largest_id <= MAX_ID:
+        raise ValueError(
+            f"num_images {group.num_images}, dimension {group.dimension}, largest_id {group.largest_id}"
         )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise StorageError(f"{record} is damaged ({error!r}): {AGAIN}") from error
+    options = group.parameters
+    if set(options) != set(PARAMETERS) or not isinstance(options["recall"], int | float):
+        raise ValueError(f"parameters {options}, expected {', '.join(PARAMETERS)}")
+    if options["eps"] == "auto" or not isinstance(options["backend"], str):
+        raise ValueError(f"eps {options['eps']!r}, backend {options['backend']!r}")
+    LabelOptions(**options)
+    return group
 
 
 def _why_not(place: Place) -> str:
@@ -205,9 +229,12 @@ def read_group(index: Place, group: GroupRecord) -> tuple[Known, CameraMeans | N
 
 def _labels_of(place: Place, **options: Any) -> pa.Table:
     try:
-        return (place / "labels.parquet").read_table(**options)
-    except (OSError, pa.ArrowException) as error:
-        said = str(error).splitlines()[0]
+        table = (place / "labels.parquet").read_table(**options)
+        if table.schema.field("sample_id").type != pa.int64():
+            raise ValueError(f"sample_id is {table.schema.field('sample_id').type}")
+        return table
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        said = str(error).partition("\n")[0]
         raise StorageError(
             f"{place}/labels.parquet is cut off or gone ({said}): {AGAIN}"
         ) from error

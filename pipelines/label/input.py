@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from itkm_core.errors import FeatureError, StorageError
+from itkm_core.neighbors.lookup import MAX_ID, as_int64
 from itkm_core.neighbors.unit_rows import UNIT_TOLERANCE
 from pipelines.artifacts.blocks import UNGROUPED, Block
 
@@ -68,8 +69,7 @@ def read_input(features: str, ids: str | None, *, normalise: bool, first_id: int
         rows = _read_npy(path)
         if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.floating):
             raise FeatureError(f"{path} has shape {rows.shape} and dtype {rows.dtype}; {FORMATS}")
-        counted = first_id + np.arange(len(rows))
-        numbers = counted if ids is None else _read_ids(Path(ids), len(rows))
+        numbers = _counted(first_id, len(rows)) if ids is None else _read_ids(Path(ids), len(rows))
         found = FeatureSet(rows, numbers)
     else:
         raise FeatureError(f"--features {features}: unknown file type; {FORMATS}")
@@ -85,38 +85,56 @@ def _read_npy(path: Path) -> np.ndarray:
             if file.read(len(MAGIC)) != MAGIC:
                 raise FeatureError(f"{path} is not a NumPy file; {FORMATS}")
         array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FeatureError:
+        raise
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error}") from error
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # hostile headers surface as any of a dozen types
+        said = str(error).partition("\n")[0]
         raise FeatureError(
-            f"{path} is cut off, or not an array of plain numbers ({error}); {FORMATS}"
+            f"{path} is cut off, or not an array of plain numbers ({said}); {FORMATS}"
         ) from error
     return np.asarray(array)
+
+
+def _counted(first_id: int, num_rows: int) -> np.ndarray:
+    if first_id + num_rows - 1 > MAX_ID:
+        raise FeatureError(
+            f"{num_rows:,} sample ids from {first_id} on do not end before {MAX_ID}, the largest there is; give "
+            "free ones with --ids"
+        )
+    return first_id + np.arange(num_rows) if num_rows else np.zeros(0, np.int64)
 
 
 def _read_ids(path: Path, num_rows: int) -> np.ndarray:
     if not path.is_file():
         raise StorageError(f"--ids {path}: there is no such file; expected .npy with integers")
     ids = _read_npy(path)
-    if ids.shape != (num_rows,) or not np.issubdtype(ids.dtype, np.integer):
+    if ids.shape != (num_rows,) or ids.dtype.kind not in "iu":
         raise FeatureError(
             f"--ids {path} has shape {ids.shape} and dtype {ids.dtype}; expected {num_rows} integers, "
             "one a feature row"
         )
-    return np.asarray(ids, np.int64)
+    return as_int64(ids, f"--ids {path}: sample ids")
 
 
 def _read_parquet(path: Path) -> FeatureSet:
     try:
         file = pq.ParquetFile(path)
-        names = set(file.schema_arrow.names)
+        names = file.schema_arrow.names
         wanted = [n for n in ("sample_id", "feature", "scenario", "group") if n in names]
         table = file.read(columns=wanted)
     except (pa.ArrowException, OSError) as error:
+        said = str(error).partition("\n")[0]
         raise FeatureError(
-            f"{path} is cut off or not a Parquet file ({str(error).splitlines()[0]}); {FORMATS}"
+            f"{path} is cut off or not a Parquet file ({said}); {FORMATS}"
         ) from error
-    missing = {"sample_id", "feature"} - names
+    for name in wanted:
+        if names.count(name) > 1:
+            raise FeatureError(
+                f"{path} has the column {name} {names.count(name)} times; expected it once"
+            )
+    missing = {"sample_id", "feature"} - set(names)
     if missing:
         raise FeatureError(f"{path} has no column {' and no '.join(sorted(missing))}; {FORMATS}")
     if ("scenario" in names) != ("group" in names):
@@ -133,15 +151,26 @@ def _read_parquet(path: Path) -> FeatureSet:
         raise FeatureError(f"{path}: sample_id is {table['sample_id'].type}; expected integers")
     grouped = "group" in names
     if grouped:
+        _check_scenarios(table["scenario"], path)
         known = pa.types.is_integer(table["group"].type)
         if not known or not set(pc.unique(table["group"]).to_pylist()) <= {0, 1}:
             raise FeatureError(f"{path}: group is not always 0 or 1; expected each image's group")
     return FeatureSet(
         _matrix(table["feature"].combine_chunks(), path),
-        table["sample_id"].to_numpy().astype(np.int64),
+        as_int64(table["sample_id"].to_numpy(), f"{path}: sample ids"),
         table["scenario"].to_numpy(zero_copy_only=False).astype(str) if grouped else None,
         table["group"].to_numpy() if grouped else None,
     )
+
+
+def _check_scenarios(column: pa.ChunkedArray, path: Path) -> None:
+    kind = column.type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    tests = ("string", "large_string", "string_view", "integer")
+    if not any(getattr(pa.types, f"is_{test}")(kind) for test in tests):
+        raise FeatureError(f"{path}: scenario is {kind}; expected names")
+    if "" in column.unique().to_pylist():
+        raise FeatureError(f"{path}: a scenario has no name; expected each image's scenario")
 
 
 def _matrix(lists: Any, path: Path) -> np.ndarray:

@@ -21,6 +21,7 @@ from itkm_core.clustering.options import LabelOptions, check_eps
 from itkm_core.clustering.pseudo_labels import order_of
 from itkm_core.errors import FeatureError
 from itkm_core.neighbors.kernels import thread_count
+from itkm_core.neighbors.lookup import MAX_ID
 from itkm_core.neighbors.products import readable
 from itkm_core.neighbors.search import resolve_backend
 from itkm_core.neighbors.unit_rows import unit_rows
@@ -83,7 +84,12 @@ def label_arrivals(
     by: Workers = workers or Threads(thread_count())
     rows = unit_rows(features)
     if sample_ids is None:
-        sample_ids = known.sample_ids.max(initial=-1) + 1 + np.arange(len(rows))
+        last = int(known.sample_ids.max(initial=-1))
+        if last + len(rows) > MAX_ID:
+            raise FeatureError(
+                f"numbering cannot continue after sample id {last}: {MAX_ID} is the largest; give sample_ids"
+            )
+        sample_ids = last + 1 + np.arange(len(rows))
     order = order_of(sample_ids, len(rows))
     ids = np.asarray(sample_ids).astype(np.int64)
     back = slice(None) if order is None else np.argsort(order)

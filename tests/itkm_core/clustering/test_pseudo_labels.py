@@ -317,6 +317,7 @@ def test_bad_features_are_refused(make):
         (np.arange(49), r"shape \(49,\)"),
         (np.arange(50.0), "dtype float64"),
         (np.arange(50) // 2, "25 sample ids are repeated, the first is 0"),
+        (np.arange(50, dtype=np.uint64) + np.uint64(2**63), f"go up to {2**63 + 49}"),
     ],
 )
 def test_sample_ids_that_name_no_order_are_refused(make, ids, message):

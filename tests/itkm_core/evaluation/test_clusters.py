@@ -110,5 +110,7 @@ def test_errors():
         label_quality([], [])
     with pytest.raises(LabelError, match="pseudo-labels go down to -2"):
         label_quality([0, -2], [1, 1])
+    with pytest.raises(LabelError, match=f"persons go up to {2**64 - 1}"):
+        label_quality([0, 1], np.array([1, 2**64 - 1], np.uint64))
     with pytest.raises(LabelError, match="persons are float64"):
         label_quality([0, 1], [1.0, 2.0])

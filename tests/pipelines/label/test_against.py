@@ -267,6 +267,58 @@ def test_a_damaged_index_is_one_clear_error(
         run(rows[60:], "new", against="old")
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("groups",), {}),
+        (("groups",), [1]),
+        (("groups", "features"), 3),
+        (("groups", "features", "folder"), 5),
+        (("groups", "features", "folder"), "a\0b"),
+        (("groups", "features", "largest_id"), "7"),
+        (("groups", "features", "largest_id"), 2**63),
+        (("groups", "features", "largest_id"), 7.5),
+        (("groups", "features", "num_images"), None),
+        (("groups", "features", "num_images"), True),
+        (("groups", "features", "dimension"), 0),
+        (("groups", "features", "parameters"), []),
+        (("groups", "features", "parameters", "k1"), "8"),
+        (("groups", "features", "parameters", "eps"), "auto"),
+        (("groups", "features", "parameters", "recall"), "x"),
+        (("groups", "features", "parameters", "backend"), 1),
+        (("groups", "features", "parameters", "more"), 1),
+        (("groups", "features", "digest"), 1),
+        (("without_camera",), "no"),
+        (("encoder",), 1),
+        (("labels",), {"k1": -1}),
+        (("labels",), None),
+    ],
+)
+def test_an_index_of_other_values(
+    run: Callable[..., str], tmp_path: Path, path: tuple[str, ...], value: Any
+) -> None:
+    rows = people(10)
+    run(rows[:60], "old", *SMALL)
+    file = tmp_path / "old" / "index" / "index.json"
+    record = here = json.loads(file.read_text())
+    *above, last = path
+    for key in above:
+        here = here[key]
+    here[last] = value
+    file.write_text(json.dumps(record))
+    with pytest.raises(StorageError, match=r"index\.json is damaged \(.*label its images again"):
+        run(rows[60:], "new", against="old")
+
+
+def test_numbering_that_would_pass_the_largest_id(run: Callable[..., str], tmp_path: Path) -> None:
+    rows = people(10)
+    run(rows[:60], "old", *SMALL, ids=np.arange(60) + (2**63 - 65))
+    with pytest.raises(FeatureError, match="do not end before 9223372036854775807"):
+        run(rows[60:], "new", against="old")
+    run(rows[60:64], "new", against="old")
+    assert table_of(tmp_path / "new")["sample_id"].to_pylist()[-1] == 2**63 - 2
+
+
 def test_folders_that_are_no_labels_say_what_is_expected(
     run: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -154,6 +154,8 @@ def test_a_path_that_is_no_features(tmp_path: Path, name: str) -> None:
         (np.arange(5), "expected 6 integers"),
         (np.arange(6.0), "dtype float64"),
         (np.array([1, 2, 2, 3, 3, 4]), "2 sample ids are repeated, the first is 2"),
+        (np.arange(6, dtype=np.uint64) + np.uint64(2**63 - 4), f"go up to {2**63 + 1}; .*int64"),
+        (np.arange(6).astype("m8[s]"), "dtype timedelta64"),
     ],
 )
 def test_ids_that_do_not_name_the_rows(tmp_path: Path, ids: np.ndarray, said: str) -> None:
@@ -172,12 +174,18 @@ def test_ids_that_do_not_name_the_rows(tmp_path: Path, ids: np.ndarray, said: st
         (dict(sample_id=["a"], feature=[[1.0]]), "sample_id is string"),
         (dict(sample_id=[1, None], feature=[[1.0], [1.0]]), "1 rows have no sample_id"),
         (dict(sample_id=[1, 2], feature=[[1.0], None]), "1 rows have no feature"),
+        (
+            dict(sample_id=pa.array([2**64 - 1], pa.uint64()), feature=[[1.0]]),
+            f"go up to {2**64 - 1}",
+        ),
         (dict(sample_id=[1, 1], feature=[[1.0], [1.0]]), "1 sample ids are repeated"),
         (dict(sample_id=[1, 2], feature=[[1.0], [1.0, 0.0]]), "from 1 to 2 numbers"),
         (dict(sample_id=[1], feature=[[1]]), "expected lists of floats"),
         (dict(sample_id=[1], feature=[1.0]), "expected lists of floats"),
         (dict(sample_id=[1, 2], feature=[[1.0], [None]]), "1 of 2 rows hold NaN.*row 1"),
         (dict(sample_id=[1], feature=[[1.0]], scenario=["uvi"]), "only one of the columns"),
+        (dict(sample_id=[1], feature=[[1.0]], scenario=[""], group=[0]), "a scenario has no name"),
+        (dict(sample_id=[1], feature=[[1.0]], scenario=[b"a"], group=[0]), "scenario is binary"),
         (
             dict(sample_id=[1], feature=[[1.0]], scenario=["a"], group=[2]),
             "group is not always 0 or 1",
@@ -187,3 +195,45 @@ def test_ids_that_do_not_name_the_rows(tmp_path: Path, ids: np.ndarray, said: st
 def test_parquet_that_is_no_features(tmp_path: Path, columns: dict[str, object], said: str) -> None:
     with pytest.raises(FeatureError, match=said):
         read_input(parquet(tmp_path, **columns), None, normalise=False)
+
+
+def test_a_column_twice(tmp_path: Path) -> None:
+    table = pa.table(
+        [pa.array([1]), pa.array([2]), pa.array([[1.0]])], ["sample_id", "sample_id", "feature"]
+    )
+    pq.write_table(table, tmp_path / "twice.parquet")
+    with pytest.raises(FeatureError, match="the column sample_id 2 times"):
+        read_input(str(tmp_path / "twice.parquet"), None, normalise=False)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, ">i8", np.uint64])
+def test_ids_of_any_integers(tmp_path: Path, kind: str) -> None:
+    ids = saved(tmp_path, np.arange(6, 0, -1).astype(kind), "ids.npy")
+    found = read_input(saved(tmp_path, ROWS), ids, normalise=False)
+    assert found.ids.tolist() == [6, 5, 4, 3, 2, 1]
+    assert found.ids.dtype == np.int64
+
+
+def test_the_largest_ids_there_are(tmp_path: Path) -> None:
+    path = saved(tmp_path, ROWS)
+    found = read_input(path, None, normalise=False, first_id=2**63 - 6)
+    assert found.ids.tolist()[-1] == 2**63 - 1
+    for first_id in (2**63 - 5, 2**63):
+        with pytest.raises(
+            FeatureError, match=r"6 sample ids from .* do not end before 9223372036"
+        ):
+            read_input(path, None, normalise=False, first_id=first_id)
+
+
+def test_a_header_that_is_none(tmp_path: Path) -> None:
+    path = Path(saved(tmp_path, ROWS))
+    data = path.read_bytes()
+    for old, new in (
+        (b"'<f4'", b"'<U0'"),
+        (b"(6, 4)", b"(6,-4)"),
+        (b"(6, 4)", b"(1e9)0"),
+        (b"False", b"{1:1}"),
+    ):
+        path.write_bytes(data.replace(old, new))
+        with pytest.raises(FeatureError, match="expected"):
+            read_input(str(path), None, normalise=False)
