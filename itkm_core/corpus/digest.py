@@ -16,6 +16,11 @@ def image_digest(data: Encoded) -> bytes:
     return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
+def digest_at_depth(digest: bytes, depth: int) -> bytes:
+    """The digest of a picture of `image_digest` that is kept as `eight_bits` with this depth; 0: kept as found."""
+    return image_digest(digest + bytes([depth])) if depth else digest
+
+
 def table_digest(*tables: pa.Table) -> str:
     """Hex digest of the columns' names, types and values; their layout in memory does not matter.
 

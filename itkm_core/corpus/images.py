@@ -3,15 +3,19 @@
 Pictures are shown upright: an EXIF orientation is honoured, and heights and widths are those of the
 upright picture. Grey pictures become three equal channels; of 16-bit grey the upper byte is kept;
 transparency is dropped. Of a JPEG that holds several pictures (MPO, gain maps) the first is used.
+Only pixels count: notes, colour profiles and EXIF beside them may be damaged or of any size.
 """
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from itkm_core.corpus.png import only_pixels
 
 Encoded = bytes | bytearray | memoryview
 """Encoded picture bytes: anything with the buffer protocol, such as pyarrow.Buffer."""
@@ -20,7 +24,29 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
 _MODES = _SIXTEEN_BIT_MODES | {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 
+SIGNATURE_BYTES = 18
+_SIGNATURES = (
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a"),
+    *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+)
+_BMP_HEAD = 14 + 40 + 4 * 256  # file header, picture header, palette
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+
+_DAMAGED = ("unreadable", "truncated")
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
 REASONS = {
+    "bad_name": "the file's name is not UTF-8",
+    "outside": "a link leads out of the source's folder",
     "missing": "there is no such file, or it is not a regular file",
     "empty": "zero bytes",
     "too_many_bytes": "more bytes than max_bytes",
@@ -56,14 +82,50 @@ class ImageLimits:
 NO_LIMITS = ImageLimits(max_pixels=2**62, max_bytes=2**62)
 
 
-def inspect_image(data: Encoded, limits: ImageLimits) -> tuple[int, int]:
-    """(height, width) in pixels, after decoding `data` in full, so that a truncated picture is noticed.
+class Examined(NamedTuple):
+    """A picture's height and width in pixels; of 16-bit grey the lowest and highest value, of others -1."""
+
+    height: int
+    width: int
+    low: int = -1
+    high: int = -1
+
+
+def examine_image(data: Encoded, limits: ImageLimits) -> Examined:
+    """What a picture is, after decoding `data` in full, so that a truncated picture is noticed.
 
     Raises:
         BadImage: with the reason, for anything that is not one whole still picture within `limits`.
     """
-    width, height = _load(data, limits).size
-    return height, width
+    image = _load(data, limits)
+    width, height = image.size
+    if image.mode not in _SIXTEEN_BIT_MODES:
+        return Examined(height, width)
+    levels = np.asarray(image)
+    return Examined(height, width, int(levels.min()), int(levels.max()))
+
+
+def inspect_image(data: Encoded, limits: ImageLimits) -> tuple[int, int]:
+    """(height, width) in pixels; see `examine_image`."""
+    found = examine_image(data, limits)
+    return found.height, found.width
+
+
+def eight_bits(data: Encoded, depth: int) -> bytes:
+    """16-bit grey of which only the lower `depth` bits are used, as an upright, uncompressed 8-bit picture (BMP).
+
+    Raises:
+        BadImage: see `examine_image`.
+    """
+    levels = np.asarray(_load(data, NO_LIMITS)) >> (depth - 8)
+    buffer = io.BytesIO()
+    Image.fromarray(np.minimum(levels, 255).astype(np.uint8)).save(buffer, "BMP")
+    return buffer.getvalue()
+
+
+def eight_bits_size(height: int, width: int) -> int:
+    """How many bytes `eight_bits` gives for a picture of this size."""
+    return _BMP_HEAD + height * -(-width // 4) * 4
 
 
 def decode_image(data: Encoded, size: tuple[int, int]) -> np.ndarray:
@@ -86,6 +148,15 @@ def decode_image(data: Encoded, size: tuple[int, int]) -> np.ndarray:
     return np.array(image)
 
 
+def looks_like_picture(head: bytes) -> bool:
+    """Whether a file that begins with these SIGNATURE_BYTES is of one of FORMATS, as far as one can tell."""
+    if head.startswith(_SIGNATURES):
+        return True
+    if head[:4] == b"RIFF":
+        return head[8:12] == b"WEBP"
+    return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
+
+
 def _load(data: Encoded, limits: ImageLimits) -> Image.Image:
     """The upright picture with its pixels decoded, or `BadImage`."""
     num_bytes = memoryview(data).nbytes
@@ -93,6 +164,19 @@ def _load(data: Encoded, limits: ImageLimits) -> Image.Image:
         raise BadImage("empty")
     if num_bytes > limits.max_bytes:
         raise BadImage("too_many_bytes", f"{num_bytes} > {limits.max_bytes}")
+    try:
+        return _decoded(data, limits)
+    except BadImage as bad:
+        pixels = only_pixels(data) if bad.reason in _DAMAGED else None
+        if pixels is None:
+            raise
+        try:
+            return _decoded(pixels, limits)
+        except BadImage as again:
+            raise (bad if again.reason in _DAMAGED else again) from None
+
+
+def _decoded(data: Encoded, limits: ImageLimits) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = image.size
@@ -104,8 +188,6 @@ def _load(data: Encoded, limits: ImageLimits) -> Image.Image:
         if image.mode not in _MODES:
             raise BadImage("unsupported", f"mode {image.mode}")
         image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        return image
     except BadImage:
         raise
     except Image.DecompressionBombError as error:
@@ -116,6 +198,16 @@ def _load(data: Encoded, limits: ImageLimits) -> Image.Image:
         cut_short = "truncated" in str(error).lower() or _is_short_webp(data)
         reason = "truncated" if cut_short else "unreadable"
         raise BadImage(reason, f"{type(error).__name__}: {error}") from error
+    turn = _turn(image)
+    return image if turn is None else image.transpose(turn)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """How the EXIF orientation turns a picture; None without one, or where the EXIF cannot be read."""
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 - of hostile bytes; what stands beside the pixels does not spoil them
+        return None
 
 
 def _is_short_webp(data: Encoded) -> bool:

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from made import encoded
 from PIL import Image
 
-from itkm_core.corpus.images import REASONS, BadImage, ImageLimits, decode_image, inspect_image
+from itkm_core.corpus.images import (
+    REASONS,
+    BadImage,
+    ImageLimits,
+    decode_image,
+    eight_bits,
+    eight_bits_size,
+    examine_image,
+    inspect_image,
+)
 
 LIMITS = ImageLimits()
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 10, 3), dtype=np.uint8)
@@ -131,6 +140,94 @@ def test_the_limits_themselves_are_allowed() -> None:
     assert inspect_image(data, exact) == (20, 10)
     assert reason(data, ImageLimits(max_pixels=199)) == "too_many_pixels"
     assert reason(data, ImageLimits(max_bytes=len(data) - 1)) == "too_many_bytes"
+
+
+def chunk(name: bytes, body: bytes, *, wrong: int = 0) -> bytes:
+    crc = zlib.crc32(name + body) ^ wrong
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", crc)
+
+
+HUGE = zlib.compress(b"x" * (2**20 + 9))
+EXIF = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        chunk(b"zTXt", b"note\0\0" + HUGE),
+        chunk(b"iTXt", b"note\0\1\0\0\0" + HUGE),
+        chunk(b"iCCP", b"profile\0\0" + HUGE),
+        chunk(b"iCCP", b"profile\0\0broken"),
+        chunk(b"zTXt", b"note\0\0broken"),
+        chunk(b"zTXt", b""),
+        chunk(b"tEXt", b"note\0text", wrong=1),
+        chunk(b"eXIf", b"broken"),
+        chunk(b"gAMA", b""),
+        chunk(b"pHYs", b"1"),
+        chunk(b"tRNS", b"1", wrong=1),
+        chunk(b"acTL", b"", wrong=1),
+        b"".join(chunk(b"zTXt", b"n\0\0" + zlib.compress(b"x" * 2**19)) for _ in range(150)),
+    ],
+)
+@pytest.mark.parametrize("before_pixels", [True, False])
+def test_what_stands_beside_the_pixels_does_not_spoil_them(
+    beside: bytes, before_pixels: bool
+) -> None:
+    data = encoded(PICTURE)
+    at = data.index(b"IDAT" if before_pixels else b"IEND") - 4
+    spoilt = data[:at] + beside + data[at:]
+    assert inspect_image(spoilt, LIMITS) == (20, 10)
+    np.testing.assert_array_equal(decode_image(memoryview(spoilt), (20, 10)), PIXELS)
+
+
+def test_pixels_without_what_spoils_them_are_still_upright() -> None:
+    data = encoded(PICTURE)
+    at = data.index(b"IDAT") - 4
+    spoilt = data[:at] + chunk(b"eXIf", EXIF) + chunk(b"tEXt", b"n\0t", wrong=1) + data[at:]
+    np.testing.assert_array_equal(decode_image(spoilt, (10, 20)), np.rot90(PIXELS, -1))
+    spoilt = data[:at] + chunk(b"eXIf", EXIF, wrong=1) + data[at:]
+    np.testing.assert_array_equal(decode_image(spoilt, (20, 10)), PIXELS)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "PNG"])
+def test_exif_that_cannot_be_read_turns_nothing(kind: str) -> None:
+    for exif in (b"", b"Exif\0\0broken", b"Exif\0\0" + EXIF[:-9], b"Exif\0\0MM\0*\xff\xff\xff\xff"):
+        data = encoded(PICTURE, kind, exif=exif)
+        assert inspect_image(data, LIMITS) == (20, 10)
+
+
+def test_pixels_that_are_missing_are_missed_beside_a_broken_note() -> None:
+    data = encoded(PICTURE)
+    at = data.index(b"IDAT") - 4
+    spoilt = data[:at] + chunk(b"tEXt", b"n\0t", wrong=1) + data[at:]
+    assert reason(spoilt[: len(spoilt) * 2 // 3]) in ("truncated", "unreadable")
+    assert reason(spoilt[: at + 6]) in ("truncated", "unreadable")
+    assert reason(spoilt, ImageLimits(max_pixels=199)) == "too_many_pixels"
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bit_grey_of_fewer_bits(bits: int, kind: str) -> None:
+    levels = np.arange(200, dtype=np.uint16).reshape(20, 10) * (2**bits // 200)
+    levels[-1, -1] = 2**bits - 1
+    data = encoded(Image.fromarray(levels), kind)
+    assert examine_image(data, LIMITS) == (20, 10, 0, 2**bits - 1)
+    small = eight_bits(data, bits)
+    assert len(small) == eight_bits_size(20, 10)
+    expected = np.repeat((levels >> (bits - 8)).astype(np.uint8)[..., None], 3, axis=2)
+    np.testing.assert_array_equal(decode_image(small, (20, 10)), expected)
+    assert examine_image(small, LIMITS) == (20, 10, -1, -1)
+
+
+def test_a_turned_picture_of_sixteen_bits_is_kept_upright() -> None:
+    levels = np.arange(200, dtype=np.uint16).reshape(20, 10)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    data = encoded(Image.fromarray(levels), exif=turned)
+    assert examine_image(data, LIMITS)[:2] == (10, 20)
+    pixels = decode_image(eight_bits(data, 8), (10, 20))[..., 0]
+    np.testing.assert_array_equal(pixels, np.rot90(levels, -1))
 
 
 @settings(max_examples=150, derandomize=True)
