@@ -37,24 +37,35 @@ def check_record(record: dict[str, Any], root: str, splits: Sequence[str]) -> No
 
 
 def _check(record: dict[str, Any], splits: Sequence[str]) -> None:
-    for name in ("num_images", "has_identities"):
-        if not isinstance(record[name], int):
-            raise ValueError(f"{name} is {record[name]!r}, expected a number or true or false")
+    num_images = _number("num_images", record["num_images"])
+    if not isinstance(record["has_identities"], bool):
+        raise ValueError(f"has_identities is {record['has_identities']!r}, expected true or false")
     if not _DIGEST.fullmatch(record["digest"]):
         raise ValueError(f"digest {record['digest']!r} is not one, expected hexadecimal digits")
+    counted, kept = 0, 0
     for row in record["counts"]:
         if not SCENARIO_NAME.fullmatch(row["scenario"]):
             raise ValueError(f"scenario {row['scenario']!r}, expected {SCENARIO_RULE}")
-        if row["group"] not in (0, 1) or row["split"] not in splits:
+        if _number("group", row["group"]) > 1 or row["split"] not in splits:
             raise ValueError(f"group {row['group']!r} and split {row['split']!r} of a count")
-        int(row["num_images"])
+        counted += _number("num_images", row["num_images"])
     for shard in record["shards"]:
         path = shard["path"]
         clean = posixpath.normpath(path)
         leads_out = clean.startswith("/") or clean.split("/")[0] in ("", ".", "..")
         if path != clean or leads_out or "\\" in path or "\0" in path or "://" in path:
             raise ValueError(f"shard {path!r}, expected a plain path below the corpus")
-        int(shard["num_rows"])
+        kept += _number("num_rows", shard["num_rows"])
+    if not num_images == counted == kept:
+        raise ValueError(
+            f"num_images is {num_images:,}, but the counts say {counted:,} and the shards {kept:,}"
+        )
+
+
+def _number(name: str, value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(f"{name} is {value!r}, expected a number")
+    return value
 
 
 def _damaged(root: str, what: str) -> CorpusError:

@@ -72,8 +72,14 @@ LISTING_SCHEMA = pa.schema(
 group -1: decided by resolution when the pictures are read."""
 
 REJECTED_SCHEMA = pa.schema(
-    [("uri", pa.string()), ("scenario", pa.string()), ("reason", pa.string())]
+    [
+        ("uri", pa.string()),
+        ("scenario", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+    ]
 )
+"""scenario: empty if unknown. detail: what the decoder said, or an empty text; not part of the corpus' digest."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class Corpus:
                 f"no corpus at {root}: {CORPUS_FILE} is not there; make one with "
                 "`itkm ingest --as folder PICTURES --out CORPUS`"
             ) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorpusError(f"{join(root, CORPUS_FILE)} is not JSON: {error}") from error
         except OSError as error:
             raise StorageError(f"cannot read {join(root, CORPUS_FILE)}: {error}") from error
@@ -128,10 +134,7 @@ class Corpus:
             root=root,
             num_images=record["num_images"],
             scenarios=tuple(sorted({row["scenario"] for row in record["counts"]})),
-            counts={
-                (row["scenario"], row["group"], row["split"]): row["num_images"]
-                for row in record["counts"]
-            },
+            counts=_counts(record["counts"]),
             digest=record["digest"],
             shards=[shard["path"] for shard in record["shards"]],
             shard_rows=[shard["num_rows"] for shard in record["shards"]],
@@ -174,9 +177,17 @@ class Corpus:
 
     def rejected(self) -> pa.Table:
         """The pictures that ingest rejected, with the reason (REJECTED_SCHEMA)."""
-        return self._read(REJECTED_FILE, REJECTED_SCHEMA.names)
+        table = self._read(REJECTED_FILE, None)
+        if "detail" not in table.column_names:  # a corpus from before it was kept
+            table = table.append_column("detail", pa.array([""] * table.num_rows, pa.string()))
+        try:
+            return table.select(REJECTED_SCHEMA.names).cast(REJECTED_SCHEMA)
+        except (KeyError, ValueError) as error:
+            raise CorpusError(
+                f"{REJECTED_FILE} of the corpus at {self.root} is damaged ({error}): ingest the corpus again"
+            ) from error
 
-    def _read(self, relative: str, columns: list[str]) -> pa.Table:
+    def _read(self, relative: str, columns: list[str] | None) -> pa.Table:
         filesystem, path = resolve(join(self.root, relative))
         try:
             return patiently(
@@ -189,6 +200,14 @@ class Corpus:
             raise CorpusError(
                 f"cannot read {relative} of the corpus at {self.root}{hint}: {error}"
             ) from error
+
+
+def _counts(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, int, str], int]:
+    counts: dict[tuple[str, int, str], int] = {}
+    for row in rows:
+        key = (row["scenario"], row["group"], row["split"])
+        counts[key] = counts.get(key, 0) + row["num_images"]
+    return counts
 
 
 def train_ids(corpus: Corpus, scenario: str, group: int) -> np.ndarray:

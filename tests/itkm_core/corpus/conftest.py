@@ -17,10 +17,15 @@ from itkm_core.corpus.writer import ACCEPTED_SCHEMA, finish_corpus, plan_shards,
 
 @pytest.fixture
 def write_corpus(tmp_path: Path) -> Callable[..., tuple[Corpus, list[bytes]]]:
-    """write_corpus(num, shard_bytes, people) -> the corpus and its encoded pictures."""
+    """write_corpus(num, shard_bytes, people, said of the rejected picture) -> the corpus and its encoded pictures."""
 
     def write(
-        num: int = 23, shard_bytes: int = 2000, *, people: bool = True, name: str = "corpus"
+        num: int = 23,
+        shard_bytes: int = 2000,
+        *,
+        people: bool = True,
+        name: str = "corpus",
+        said: str = "",
     ) -> tuple[Corpus, list[bytes]]:
         rng = np.random.default_rng(0)
         images = [
@@ -47,7 +52,8 @@ def write_corpus(tmp_path: Path) -> Callable[..., tuple[Corpus, list[bytes]]]:
         for shard, (start, stop) in enumerate(shards):
             write_shard(root, shard, start, rows.slice(start, stop - start), images[start:stop])
         rejected = pa.table(
-            {"uri": ["x.png"], "scenario": ["a"], "reason": ["empty"]}, schema=REJECTED_SCHEMA
+            {"uri": ["x.png"], "scenario": ["a"], "reason": ["empty"], "detail": [said]},
+            schema=REJECTED_SCHEMA,
         )
         finish_corpus(root, rows, shards, rejected, parameters={"seed": 1})
         return Corpus.open(root), images

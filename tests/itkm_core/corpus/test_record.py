@@ -73,6 +73,45 @@ def test_what_is_missing_or_of_another_kind_is_one_clear_line(write_corpus, name
         Corpus.open(root)
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("num_images",), 22),
+        (("num_images",), True),
+        (("num_images",), 23.0),
+        (("num_images",), -1),
+        (("has_identities",), 1),
+        (("counts", 0, "num_images"), "1"),
+        (("counts", 0, "num_images"), 2**63),
+        (("counts", 0, "group"), True),
+        (("counts", 0, "group"), 0.0),
+        (("shards", 0, "num_rows"), 3.5),
+        (("shards", 0, "num_rows"), None),
+        (("shards", 1, "num_rows"), 0),
+        (("counts", 0), {}),
+        (("shards",), [5]),
+    ],
+)
+def test_numbers_are_numbers_and_agree(write_corpus, path, value: Any) -> None:
+    corpus, _ = write_corpus()
+
+    def change(record: dict[str, Any]) -> None:
+        *above, last = path
+        for key in above:
+            record = record[key]
+        record[last] = value
+
+    with pytest.raises(CorpusError, match=r"is damaged: .*; ingest it again"):
+        Corpus.open(changed(corpus, change))
+
+
+def test_a_record_of_many_brackets(write_corpus) -> None:
+    corpus, _ = write_corpus()
+    (Path(corpus.root) / "corpus.json").write_text("[" * 200_000)
+    with pytest.raises(CorpusError, match="is not JSON"):
+        Corpus.open(corpus.root)
+
+
 def test_names_that_only_look_odd_are_fine(write_corpus) -> None:
     corpus, _ = write_corpus()
 

@@ -57,7 +57,19 @@ def test_without_people_there_is_no_identities_file(write_corpus) -> None:
 
 def test_rejected_pictures_are_kept_with_their_reason(write_corpus) -> None:
     corpus, _ = write_corpus()
-    assert corpus.rejected().to_pylist() == [{"uri": "x.png", "scenario": "a", "reason": "empty"}]
+    row = {"uri": "x.png", "scenario": "a", "reason": "empty", "detail": ""}
+    assert corpus.rejected().to_pylist() == [row]
+
+
+def test_a_corpus_from_before_details_were_kept_is_read(write_corpus) -> None:
+    corpus, _ = write_corpus(said="a decoder's word")
+    path = Path(corpus.root) / "rejected.parquet"
+    assert corpus.rejected()["detail"].to_pylist() == ["a decoder's word"]
+    pq.write_table(pq.read_table(path).drop_columns("detail"), path)
+    assert corpus.rejected()["detail"].to_pylist() == [""]
+    pq.write_table(pq.read_table(path).drop_columns("reason"), path)
+    with pytest.raises(CorpusError, match=r"rejected\.parquet .* is damaged"):
+        corpus.rejected()
 
 
 def test_what_is_no_corpus_is_one_clear_line(write_corpus, tmp_path: Path) -> None:

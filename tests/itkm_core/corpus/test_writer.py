@@ -52,6 +52,8 @@ def test_the_digest_is_of_the_content(write_corpus) -> None:
     anonymous, _ = write_corpus(people=False, name="anonymous")
     reshaped, _ = write_corpus(shard_bytes=4000, name="reshaped")
     assert first.digest == again.digest
+    # What a decoder says changes with its version.
+    assert write_corpus(name="said", said="broken")[0].digest == first.digest
     # A node's copies are named by the digest, so the shards are part of it.
     assert len({c.digest for c in (first, other, anonymous, reshaped)}) == 4
 
