@@ -123,7 +123,7 @@ def ingest(
         ),
     ] = None,
     cameras: Annotated[
-        str | None, Option(help="With --by camera: the cameras of group 1, such as 3,6.")
+        str | None, Option(help="With --by camera: those of group 1, as 3,6 or by their names.")
     ] = None,
     below: Annotated[
         int | None,
@@ -143,7 +143,7 @@ def ingest(
     from pipelines.bars import stage_bars
     from pipelines.ingest.command import request
     from pipelines.ingest.make import ingest as run_ingest
-    from pipelines.ingest.tables import summary_table
+    from pipelines.ingest.tables import print_summary
     from pipelines.session import ray_session
 
     numbers = cameras.split(",") if cameras is not None else None
@@ -154,7 +154,7 @@ def ingest(
     with stage_bars(console) as progress:
         connect = partial(ray_session, console)
         corpus = run_ingest(wanted, out, progress=progress, connect=connect)
-    console.print(summary_table(corpus))
+    print_summary(console, corpus)
     console.print(f"corpus                 {out}", highlight=False, soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""Readers of picture collections: each module's `list_images` turns a folder into a listing.
+"""Readers of picture collections: each module's `list_images` turns a folder into a `Listing`.
 
-A listing (LISTING_SCHEMA, sorted by uri) says what each picture is, and opens none of them.
+It says what each picture is, and opens those alone whose name does not say that they are pictures.
 """

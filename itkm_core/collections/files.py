@@ -1,10 +1,11 @@
-"""The picture files below a root, none of which may lead out of it."""
+"""Paths below a root, none of which may lead out of it."""
 
 from __future__ import annotations
 
 import os
 import posixpath
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from pyarrow import fs
@@ -12,25 +13,18 @@ from pyarrow import fs
 from itkm_core.errors import CorpusError
 from itkm_core.storage.paths import is_local, resolve
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
+@dataclass(frozen=True)
+class SetAside:
+    """A picture that cannot be used, as is known without opening it; `reason` is a key of `images.REASONS`.
 
-def picture_files(root: str) -> list[str]:
-    """Sorted paths below `root` (with forward slashes) of the files named like a picture.
-
-    Names that start with a dot are skipped. Links to folders are followed if they stay inside the root.
-
-    Raises:
-        CorpusError: `root` is not a folder, holds no pictures, or has a link that leads out of it.
+    uri: readable text, in place of a name that is none. scenario: empty if it is not known.
     """
-    check_folder(root)
-    found = _local_files(root) if is_local(root) else _remote_files(root)
-    pictures = sorted(path for path in found if path.lower().endswith(PICTURE_SUFFIXES))
-    if not pictures:
-        raise CorpusError(
-            f"no pictures in {root}: expected files ending in {', '.join(PICTURE_SUFFIXES)}"
-        )
-    return pictures
+
+    uri: str
+    reason: str
+    detail: str
+    scenario: str = ""
 
 
 def check_folder(root: str) -> None:
@@ -74,18 +68,36 @@ def normal_paths(paths: Iterable[str], source: str) -> list[str]:
     return normal
 
 
-def check_inside(root: str, paths: Sequence[str]) -> None:
-    """Raises CorpusError if a link in one of `paths` leads out of a local `root`."""
+def links_out(root: str, paths: Sequence[str]) -> dict[str, str]:
+    """Those of `paths` that a link takes out of a local `root`, and where to."""
     if not is_local(root):
-        return
+        return {}
     inner = resolve(root)[1]
     real_root = os.path.realpath(inner)
-    for folder in sorted({posixpath.dirname(path) for path in paths}):
-        _check_link(os.path.join(inner, folder), real_root)
+    folders = {posixpath.dirname(path) for path in paths}
+    away = {folder: led_out(os.path.join(inner, folder), real_root) for folder in folders}
+    found = {}
     for path in paths:
         full = os.path.join(inner, path)
-        if os.path.islink(full):
-            _check_link(full, real_root)
+        target = away[posixpath.dirname(path)]
+        if target is None and os.path.islink(full):
+            target = led_out(full, real_root)
+        if target is not None:
+            found[path] = target
+    return found
+
+
+def led_out(path: str, real_root: str) -> str | None:
+    """In words, where the links in a local `path` lead if that is not below `real_root`."""
+    real = os.path.realpath(path)
+    if real == real_root or real.startswith(real_root.rstrip("/") + "/"):
+        return None
+    return f"leads out of the root {real_root} (to {readable(real)})"
+
+
+def readable(path: str) -> str:
+    """A local path as text that is UTF-8, with backslashes for bytes that are not."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def file_stamps(root: str, paths: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -94,65 +106,22 @@ def file_stamps(root: str, paths: Sequence[str]) -> tuple[np.ndarray, np.ndarray
     sizes = np.full(len(paths), -1, dtype=np.int64)
     times = np.zeros(len(paths), dtype=np.int64)
     # Listing an object store once is far faster than one request per object.
-    known = None if is_local(root) else _remote_files(root)
+    known = None if is_local(root) else remote_files(root)
     for row, path in enumerate(paths):
         full = posixpath.join(inner, path)
-        info = filesystem.get_file_info(full) if known is None else known.get(path)
+        try:
+            info = filesystem.get_file_info(full) if known is None else known.get(path)
+        except OSError:  # a folder that may not be entered: reading the file says so
+            sizes[row] = 0
+            continue
         if info is not None and info.type == fs.FileType.File:
             sizes[row], times[row] = info.size, info.mtime_ns or 0
     return sizes, times
 
 
-def _local_files(root: str) -> list[str]:
-    inner = resolve(root)[1]
-    real_root = os.path.realpath(inner)
-    found: list[str] = []
-    # Each folder is kept with the real folders above it, so that a loop of links ends.
-    waiting: list[tuple[str, tuple[str, ...]]] = [("", (real_root,))]
-    while waiting:
-        below, above = waiting.pop()
-        with os.scandir(os.path.join(inner, below)) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                path = posixpath.join(below, _checked_name(entry.name, inner))
-                if entry.is_symlink():
-                    _check_link(entry.path, real_root)
-                if entry.is_dir():
-                    real = os.path.realpath(entry.path)
-                    if real not in above:
-                        waiting.append((path, (*above, real)))
-                elif entry.is_file():
-                    found.append(path)
-    return found
-
-
-def _remote_files(root: str) -> dict[str, fs.FileInfo]:
+def remote_files(root: str) -> dict[str, fs.FileInfo]:
+    """The files below `root` in an object store by their paths, in one listing."""
     filesystem, inner = resolve(root)
     infos = filesystem.get_file_info(fs.FileSelector(inner, recursive=True))
     prefix = inner.rstrip("/") + "/"
-    return {
-        info.path.removeprefix(prefix): info
-        for info in infos
-        if info.type == fs.FileType.File
-        and not any(part.startswith(".") for part in info.path.removeprefix(prefix).split("/"))
-    }
-
-
-def _checked_name(name: str, root: str) -> str:
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise CorpusError(
-            f"a name below {root} is not UTF-8: {os.fsencode(name)!r}; rename it"
-        ) from error
-    return name
-
-
-def _check_link(path: str, real_root: str) -> None:
-    real = os.path.realpath(path)
-    if real != real_root and not real.startswith(real_root.rstrip("/") + "/"):
-        raise CorpusError(
-            f"{path} leads out of the root {real_root} (to {real}); give the folder that holds all "
-            "pictures as the source's path, or copy them in"
-        )
+    return {info.path.removeprefix(prefix): info for info in infos if info.type == fs.FileType.File}

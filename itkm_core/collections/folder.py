@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-import pyarrow as pa
-
-from itkm_core.collections.files import check_folder, check_inside, normal_paths, picture_files
-from itkm_core.collections.listing import make_listing
+from itkm_core.collections.files import SetAside, check_folder, links_out, normal_paths
+from itkm_core.collections.finding import find_pictures
+from itkm_core.collections.listing import DEFAULT_SCENARIO, Listing, Texts, make_listing
 from itkm_core.collections.manifest import read_manifest
-from itkm_core.collections.pattern import DEFAULT_PATTERN, compile_pattern, suggest_pattern
+from itkm_core.collections.pattern import (
+    DEFAULT_PATTERN,
+    PathPattern,
+    compile_pattern,
+    suggest_pattern,
+)
 from itkm_core.errors import CorpusError
 
 
@@ -21,8 +26,8 @@ def list_images(
     scenario: str | None = None,
     group_names: Mapping[str, int] | None = None,
     group_column: str | None = None,
-) -> pa.Table:
-    """The pictures below `root` as a listing (LISTING_SCHEMA, sorted by uri).
+) -> Listing:
+    """The pictures below `root`.
 
     pattern: how a path is read (see `compile_pattern`); `{scenario}/{group}/{camera}/{name}` by
     default, without the scenario where `scenario` is given. Fields it lacks: scenario "default",
@@ -34,28 +39,59 @@ def list_images(
         ConfigError: the pattern cannot be read.
         CorpusError: no pictures, paths that do not match the pattern, or a bad value in them.
     """
+    fields: Mapping[str, Texts]
+    aside: Sequence[SetAside]
     if manifest is not None:
         check_folder(root)
         paths, fields = read_manifest(manifest, group_column=group_column)
-        uris = normal_paths(paths, manifest)
-        check_inside(root, uris)
+        uris, fields, aside = _inside(root, normal_paths(paths, manifest), fields)
+        left_out = {}
     else:
-        uris = picture_files(root)
-        fields = _read_paths(root, uris, pattern, scenario)
+        text = pattern or DEFAULT_PATTERN.removeprefix("" if scenario is None else "{scenario}/")
+        compiled = compile_pattern(text)
+        found = find_pictures(root, compiled.suffix, by_content=compiled.suffix is None)
+        uris, aside, left_out = found.paths, found.aside, found.left_out
+        fields = _read_paths(root, uris, compiled)
+        aside = [replace(each, scenario=_scenario(compiled, each.uri)) for each in aside]
     source = manifest or root
     if scenario is not None and "scenario" in fields:
         raise CorpusError(
             f"{source} already gives each picture's scenario; leave out scenario: {scenario}, or take "
             "{scenario} out of the pattern (or the column out of the manifest)"
         )
-    return make_listing(uris, fields, source=source, scenario=scenario, group_names=group_names)
+    if "scenario" not in fields:
+        aside = [replace(each, scenario=scenario or DEFAULT_SCENARIO) for each in aside]
+    listing = make_listing(uris, fields, source=source, scenario=scenario, group_names=group_names)
+    return replace(listing, aside=aside, left_out=left_out)
 
 
-def _read_paths(
-    root: str, uris: list[str], pattern: str | None, scenario: str | None
-) -> dict[str, list[str | None]]:
-    text = pattern or DEFAULT_PATTERN.removeprefix("" if scenario is None else "{scenario}/")
-    compiled = compile_pattern(text)
+def _inside(
+    root: str, uris: list[str], fields: Mapping[str, Texts]
+) -> tuple[list[str], Mapping[str, Texts], list[SetAside]]:
+    """The rows of a manifest whose pictures lie below `root`, and the others."""
+    away = links_out(root, uris)
+    if not away:
+        return uris, fields, []
+    kept = [row for row, uri in enumerate(uris) if uri not in away]
+    scenarios = fields.get("scenario", [None] * len(uris))
+    aside = [
+        SetAside(uri, "outside", away[uri], (scenario or "").strip() or DEFAULT_SCENARIO)
+        for uri, scenario in zip(uris, scenarios, strict=True)
+        if uri in away
+    ]
+    those = {name: [texts[row] for row in kept] for name, texts in fields.items()}
+    return [uris[row] for row in kept], those, aside
+
+
+def _scenario(compiled: PathPattern, path: str) -> str:
+    """The scenario that a path names, or an empty text."""
+    values = compiled.match(path)
+    place = compiled.fields.index("scenario") if "scenario" in compiled.fields else None
+    return "" if values is None or place is None else values[place].strip()
+
+
+def _read_paths(root: str, uris: list[str], compiled: PathPattern) -> dict[str, list[str | None]]:
+    text = compiled.text
     matches = [compiled.match(uri) for uri in uris]
     strangers = [uri for uri, match in zip(uris, matches, strict=True) if match is None]
     if strangers:

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 
+from itkm_core.collections.files import SetAside
+from itkm_core.collections.numbering import MAX_ID, TooLarge, as_number, number_names
 from itkm_core.corpus.record import SCENARIO_NAME, SCENARIO_RULE
-from itkm_core.corpus.schema import LISTING_SCHEMA, SPLITS, UNKNOWN
+from itkm_core.corpus.schema import LISTING_SCHEMA, SPLITS
 from itkm_core.errors import CorpusError
 
 Texts = Sequence[str | None]
 T = TypeVar("T")
 
 DEFAULT_SCENARIO = "default"
-_NUMBER = re.compile(r"-?[0-9]{1,19}")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a collection reader found.
+
+    rows: LISTING_SCHEMA, sorted by uri. camera_names: what a camera's number stands for, where the source has names.
+    aside: pictures that cannot be used, as is known without opening them. left_out: of what is no picture, by its
+    kind, how many there are and one of them.
+    """
+
+    rows: pa.Table
+    camera_names: Mapping[int, str] = field(default_factory=dict)
+    aside: Sequence[SetAside] = ()
+    left_out: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
 
 def make_listing(
@@ -28,16 +44,17 @@ def make_listing(
     source: str,
     scenario: str | None = None,
     group_names: Mapping[str, int] | None = None,
-) -> pa.Table:
-    """A listing (LISTING_SCHEMA, sorted by uri) of `uris` and what is known of each, as text.
+) -> Listing:
+    """A listing of `uris` and what is known of each, as text.
 
-    fields: those known of scenario, group, camera, split, person and clothes; None or "" is unknown.
-    Cameras, people and clothes that are not all numbers are numbered from 1 in the order of
-    their names. source: the name of the collection in errors. scenario: of all pictures, if
-    `fields` has none. group_names: more words for groups 0 and 1.
+    fields: those known of scenario, group, camera, split, person and clothes; None or blanks are unknown. Blanks
+    around a text do not count, and 1.0 is 1. Cameras, people and clothes that are not all numbers are numbered
+    from 1 in the natural order of their names. source: the name of the collection in errors. scenario: of all
+    pictures, if `fields` has none. group_names: more words for groups 0 and 1.
 
     Raises:
-        CorpusError: a scenario without a usable name, a group that is not 0 or 1, an unknown split.
+        CorpusError: a scenario without a usable name, a group that is not 0 or 1, an unknown split, a number that
+            int64 cannot hold.
     """
     words = {"0": 0, "1": 1, **(group_names or {})}
 
@@ -47,30 +64,31 @@ def make_listing(
         return text
 
     def as_group(text: str) -> int:
-        if text not in words:
+        word = text if text in words else str(as_number(text))
+        if word not in words:
             raise ValueError(
                 f"{' or '.join(words)}; rename it, or say which word is which in a --config file, as "
                 "group_names: {visible: 0, infrared: 1}"
             )
-        return words[text]
+        return words[word]
 
     def as_split(text: str) -> str:
         if text not in SPLITS:
             raise ValueError(" or ".join(SPLITS))
         return text
 
-    num = len(uris)
     read = _Reader(uris, fields, source)
+    cameras, camera_names = read.numbers("camera", np.int32)
     columns = {
         "uri": list(uris),
         "scenario": read("scenario", as_scenario, missing=scenario or DEFAULT_SCENARIO),
         "group": read("group", as_group, missing=0),
-        "camera": _numbers(fields.get("camera", [None] * num), np.int32),
+        "camera": cameras,
         "split": read("split", as_split, missing="train"),
-        "person": _numbers(fields.get("person", [None] * num), np.int64, first=1),
-        "clothes": _numbers(fields.get("clothes", [None] * num), np.int64),
+        "person": read.numbers("person", np.int64, first=1)[0],
+        "clothes": read.numbers("clothes", np.int64)[0],
     }
-    return pa.table(columns, schema=LISTING_SCHEMA).sort_by("uri")
+    return Listing(pa.table(columns, schema=LISTING_SCHEMA).sort_by("uri"), camera_names)
 
 
 def check_scenarios(listings: Sequence[tuple[str, pa.Table]]) -> None:
@@ -124,34 +142,29 @@ class _Reader:
         texts = self.fields.get(field)
         if texts is None:
             return [missing] * len(self.uris)
-        values: dict[str | None, T] = {None: missing, "": missing}
+        values: dict[str | None, T] = {None: missing}
         for row, text in enumerate(texts):
             if text not in values:
                 assert text is not None
+                plain = text.strip()
                 try:
-                    values[text] = parse(text)
+                    values[text] = parse(plain) if plain else missing
                 except ValueError as error:
                     raise CorpusError(
-                        f"{self.source}: {field} {text!r} of {self.uris[row]!r}; expected {error}"
+                        f"{self.source}: {field} {plain!r} of {self.uris[row]!r}; expected {error}"
                     ) from error
         return [values[text] for text in texts]
 
-
-def _numbers(texts: Texts, kind: type[np.integer], first: int = 0) -> np.ndarray:
-    """Ids of `texts`: the numbers themselves if all are, else numbered from 1 by name; -1 unknown.
-
-    If any is below `first`, all move up (people numbered from 0 are not distractors).
-    """
-    names = sorted({text for text in texts if text})
-    values: dict[str | None, int] = {None: UNKNOWN, "": UNKNOWN}
-    limit = int(np.iinfo(kind).max)
-    if all(_NUMBER.fullmatch(name) and abs(int(name)) < limit for name in names):
-        numbers = {name: int(name) for name in names}
-    else:
-        numbers = {name: number for number, name in enumerate(names, start=1)}
-    known = [number for number in numbers.values() if number >= 0]
-    shift = max(0, first - min(known)) if known else 0
-    values.update(
-        {name: number + shift if number >= 0 else UNKNOWN for name, number in numbers.items()}
-    )
-    return np.array([values[text] for text in texts], dtype=kind)
+    def numbers(
+        self, field: str, kind: type[np.integer], first: int = 0
+    ) -> tuple[np.ndarray, dict[int, str]]:
+        """See `number_names`."""
+        texts = self.fields.get(field, [None] * len(self.uris))
+        try:
+            return number_names(texts, kind, first)
+        except TooLarge as error:
+            row = next((row for row, text in enumerate(texts) if text == error.text), 0)
+            raise CorpusError(
+                f"{self.source}: {field} {error.text.strip()[:40]!r} of {self.uris[row]!r}; expected numbers up to "
+                f"{MAX_ID}, or names: put a letter before each, and they are numbered"
+            ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -19,29 +20,42 @@ def read_manifest(
 ) -> tuple[list[str], dict[str, list[str | None]]]:
     """The paths in a manifest and, for each field it has, their values as text (None if empty).
 
-    group_column: the column that holds the group, if it is not `group`.
+    group_column: the column that holds the group, if it is not `group`. Only an empty field is missing: `NA` and
+    `null` are names.
 
     Raises:
-        CorpusError: it does not exist or cannot be read, or it has no key column, an empty key or no rows.
+        CorpusError: it does not exist or cannot be read, it has no key column, an empty key or no rows, or a column
+            that is read is there twice or holds neither text nor numbers.
     """
     table = _read(path)
-    names = {name.strip().casefold(): name for name in table.column_names}
-    key = next((names[name] for name in KEYS if name in names), None)
-    wanted = {field: names.get(field) for field in FIELDS if field != "name"}
+    names = [name.strip().casefold() for name in table.column_names]
+    key = next((name for name in KEYS if name in names), None)
+    wanted = {field: field for field in FIELDS if field != "name" and field in names}
     if group_column is not None:
-        wanted["group"] = group_column if group_column in table.column_names else None
-    missing = "uri" if key is None else group_column if wanted["group"] is None else None
+        wanted["group"] = group_column.strip().casefold()
+    missing = (
+        "uri" if key is None else group_column if wanted.get("group", key) not in names else None
+    )
     if key is None or missing is not None:
         raise CorpusError(
             f"{path} has no column {missing!r}; it has {', '.join(table.column_names) or 'none'}. "
-            f"Expected uri (or path) and any of {', '.join(wanted)}"
+            f"Expected uri (or path) and any of {', '.join(field for field in FIELDS if field != 'name')}"
         )
+    for name in (key, *wanted.values()):
+        if names.count(name) > 1:
+            twice = [there for there in table.column_names if there.strip().casefold() == name]
+            raise CorpusError(
+                f"{path} has the column {name!r} {len(twice)} times ({', '.join(map(repr, twice))}); expected it "
+                "once: rename or remove the others"
+            )
     if not table.num_rows:
         raise CorpusError(f"{path} lists no pictures")
-    uris = _texts(table[key])
+    uris = _texts(table.column(names.index(key)), key, path)
     if None in uris:
         raise CorpusError(f"{path}: row {uris.index(None) + 1} has an empty {key}")
-    fields = {field: _texts(table[name]) for field, name in wanted.items() if name is not None}
+    fields = {
+        field: _texts(table.column(names.index(name)), name, path) for field, name in wanted.items()
+    }
     return [uri for uri in uris if uri is not None], fields
 
 
@@ -59,27 +73,53 @@ def _read(path: str) -> pa.Table:
     filesystem, inner = resolve(path)
     try:
         if path.lower().endswith(".parquet"):
-            return pq.read_table(inner, filesystem=filesystem, partitioning=None)
+            with filesystem.open_input_file(inner) as file:
+                return pq.ParquetFile(file).read()
         with filesystem.open_input_stream(inner) as stream:
             # As text, so that a person "0002" keeps its zeros until all are known to be numbers.
             data = stream.read()
         header = pa_csv.open_csv(pa.BufferReader(data)).schema.names
         texts = pa_csv.ConvertOptions(
-            column_types={name: pa.string() for name in header}, strings_can_be_null=True
+            column_types={name: pa.string() for name in header},
+            null_values=[""],
+            strings_can_be_null=True,
         )
-        return pa_csv.read_csv(pa.BufferReader(data), convert_options=texts)
+        quotes = pa_csv.ParseOptions(newlines_in_values=True)
+        return pa_csv.read_csv(pa.BufferReader(data), parse_options=quotes, convert_options=texts)
     except FileNotFoundError as error:
         raise CorpusError(f"there is no manifest {path}") from error
-    except (OSError, pa.ArrowException) as error:
-        raise CorpusError(f"cannot read the manifest {path}: {error}") from error
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise CorpusError(
+            f"cannot read the manifest {path}: {said}; expected Parquet, or CSV in UTF-8"
+        ) from error
 
 
-def _texts(column: pa.ChunkedArray) -> list[str | None]:
-    values = column.to_pylist()
-    # pandas writes a column of numbers with gaps as floats.
-    if pa.types.is_floating(column.type):
-        values = [
-            int(value) if value is not None and value.is_integer() else value for value in values
-        ]
-        values = [None if value != value else value for value in values]
-    return [None if value is None or value == "" else str(value) for value in values]
+def _texts(column: pa.ChunkedArray, name: str, path: str) -> list[str | None]:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+        kind = column.type
+    if pa.types.is_floating(kind):
+        return _whole(column, name, path)
+    tests = ("string", "large_string", "string_view", "integer", "boolean", "decimal", "null")
+    if not any(getattr(pa.types, f"is_{test}")(kind) for test in tests):
+        raise CorpusError(f"{path}: column {name} holds {kind}; expected text or whole numbers")
+    return [None if value is None or value == "" else str(value) for value in column.to_pylist()]
+
+
+def _whole(column: pa.ChunkedArray, name: str, path: str) -> list[str | None]:
+    """Floats as text: pandas writes a column of integers with gaps so."""
+    exact = 2 ** (np.finfo(column.type.to_pandas_dtype()).nmant + 1)
+    texts: list[str | None] = []
+    for value in column.to_pylist():
+        if value is not None and abs(value) > exact and value.is_integer():
+            raise CorpusError(
+                f"{path}: column {name} holds {value:.0f} as {column.type}, which skips whole numbers beyond "
+                f"{exact}, so that two may have become one; write the column as integers or as text"
+            )
+        whole = value is not None and value.is_integer()
+        texts.append(
+            None if value is None or value != value else str(int(value) if whole else value)
+        )
+    return texts

@@ -7,27 +7,31 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from itkm_core.collections.files import PICTURE_SUFFIXES
+from itkm_core.collections.finding import PICTURE_SUFFIXES
 from itkm_core.corpus.schema import SPLITS
 from itkm_core.errors import ConfigError
 
 FIELDS = ("scenario", "group", "camera", "split", "person", "clothes", "name")
 DEFAULT_PATTERN = "{scenario}/{group}/{camera}/{name}"
 
-_ANY_SUFFIX = "(?:" + "|".join(re.escape(suffix) for suffix in PICTURE_SUFFIXES) + ")"
+_PICTURE_SUFFIX = "(?:" + "|".join(re.escape(suffix) for suffix in PICTURE_SUFFIXES) + ")"
+_ANY_SUFFIX = r"(?:\.[^/.]*)?"
 
 
 @dataclass(frozen=True)
 class PathPattern:
-    """A compiled pattern. `fields` are those it reads, in order, without `name`."""
+    """A compiled pattern. `fields` are those it reads, in order, without `name`; `suffix` the one it ends in."""
 
     text: str
     fields: tuple[str, ...]
+    suffix: str | None
     regex: re.Pattern[str]
+    other: re.Pattern[str]
 
     def match(self, path: str) -> tuple[str, ...] | None:
         """The values of `fields` in `path`, or None if the path does not match."""
-        found = self.regex.fullmatch(path)
+        usual = path.lower().endswith(PICTURE_SUFFIXES)
+        found = (self.regex if usual else self.other).fullmatch(path)
         return None if found is None else tuple(found[field] for field in self.fields)
 
 
@@ -35,7 +39,7 @@ def compile_pattern(text: str) -> PathPattern:
     """A pattern of literal text, `{field}`s of FIELDS and `*`; none of them crosses a slash.
 
     A field matches as little as possible: in `{person}_{name}` the person ends at the first underscore.
-    A pattern that does not end in a picture suffix matches any of them.
+    A pattern that does not end in a suffix, such as .png, matches with any suffix and without one.
 
     Raises:
         ConfigError: an unknown or repeated field, or an unmatched brace.
@@ -59,12 +63,16 @@ def compile_pattern(text: str) -> PathPattern:
             raise ConfigError(f"pattern {text!r}: unmatched brace near {piece!r}")
         else:
             regex += re.escape(piece)
-    if not text.lower().endswith(PICTURE_SUFFIXES):
-        regex += _ANY_SUFFIX
+    named = re.search(r"\.[a-z]\w*$", text.lower())
+    # In `1.5_0003.png` the suffix is .png; where it is no picture's, it is what follows the last point.
+    endings = (_PICTURE_SUFFIX, _ANY_SUFFIX) if named is None else ("", "")
+    usual, other = (re.compile(regex + ending, re.IGNORECASE) for ending in endings)
     return PathPattern(
         text=text,
         fields=tuple(field for field in fields if field != "name"),
-        regex=re.compile(regex, re.IGNORECASE),
+        suffix=None if named is None else named[0],
+        regex=usual,
+        other=other,
     )
 
 

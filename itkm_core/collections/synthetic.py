@@ -5,16 +5,16 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from itkm_core.collections.files import check_folder, check_inside, normal_paths
-from itkm_core.collections.listing import check_listing
+from itkm_core.collections.files import SetAside, check_folder, links_out, normal_paths
+from itkm_core.collections.listing import Listing, check_listing
 from itkm_core.corpus.schema import LISTING_SCHEMA
 from itkm_core.errors import CorpusError
 from itkm_core.storage.paths import exists, join, resolve
 from itkm_core.synthetic.write import MANIFEST_FILE, RECORD_FILE
 
 
-def list_images(root: str) -> pa.Table:
-    """The pictures as a listing (LISTING_SCHEMA, sorted by uri).
+def list_images(root: str) -> Listing:
+    """The pictures, as the manifest has them.
 
     Raises:
         CorpusError: not a folder that `itkm synth` has finished.
@@ -34,7 +34,13 @@ def list_images(root: str) -> pa.Table:
         raise CorpusError(
             f"{join(root, MANIFEST_FILE)} is not a listing of `itkm synth`: {error}"
         ) from error
-    uris = normal_paths(table["uri"].to_pylist(), join(root, MANIFEST_FILE))
-    check_inside(root, uris)
     check_listing(table, join(root, MANIFEST_FILE))
-    return table.sort_by("uri")
+    uris = normal_paths(table["uri"].to_pylist(), join(root, MANIFEST_FILE))
+    away = links_out(root, uris)
+    aside = [
+        SetAside(uri, "outside", away[uri], scenario)
+        for uri, scenario in zip(uris, table["scenario"].to_pylist(), strict=True)
+        if uri in away
+    ]
+    kept = table.filter(pa.array([uri not in away for uri in uris], pa.bool_()))
+    return Listing(kept.sort_by("uri"), aside=aside)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from itkm_core.collections.pattern import DEFAULT_PATTERN, compile_pattern
 from itkm_core.corpus.images import ImageLimits
@@ -19,12 +27,28 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _camera(value: Any) -> Any:
+    """A camera as its source calls it: numbers that were typed as text are numbers again."""
+    if isinstance(value, bool):
+        raise ValueError("YAML reads this word as true or false: put a camera's name in quotes")
+    text = value.strip() if isinstance(value, str) else value
+    if text == "":
+        raise ValueError("a camera without a name")
+    plain = isinstance(text, str) and re.fullmatch(r"0|-?[1-9][0-9]{0,17}", text)
+    return int(text) if plain else text
+
+
+Camera = Annotated[int | str, BeforeValidator(_camera)]
+
+
 class GroupBy(_Section):
     """How the group of a picture, 0 or 1, is decided."""
 
     by: Literal["column", "camera", "resolution"] = "column"
     column: str = "group"  # by column: the name of the manifest's column
-    cameras: tuple[int, ...] = ()  # by camera: the cameras of group 1
+    cameras: tuple[
+        Camera, ...
+    ] = ()  # by camera: the cameras of group 1, by the source's names or numbers
     below: int = Field(default=0, ge=0)  # by resolution: lower than this, in pixels, is group 1
 
     @model_validator(mode="after")
@@ -49,6 +73,8 @@ class Source(_Section):
     manifest: str | None = None
     group_names: dict[str, Literal[0, 1]] = {}
     group_by: GroupBy | None = None  # None: the collection's own groups, or else group 0
+    # The bits that 16-bit grey uses; "auto": as its largest value needs. None keeps the upper byte of 16.
+    depth: Annotated[int, Field(ge=8, le=16)] | Literal["auto"] | None = None
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Source:
@@ -93,6 +119,8 @@ class IngestConfig(_Section):
         dump = self.model_dump(mode="json", exclude={"max_rejected_fraction"})
         for source in dump["sources"]:
             del source["path"], source["manifest"]
+            if source["depth"] is None:  # as in a corpus from before there was a choice
+                del source["depth"]
         return dump
 
 

@@ -5,35 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from itkm_core.collections.groups import group_by_height
 from itkm_core.corpus.digest import table_digest
-from itkm_core.corpus.schema import REJECTED_SCHEMA, Corpus
-from itkm_core.corpus.writer import (
-    ACCEPTED_SCHEMA,
-    corpus_digest,
-    count_values,
-    finish_corpus,
-    plan_shards,
-)
+from itkm_core.corpus.schema import Corpus
+from itkm_core.corpus.writer import corpus_digest, finish_corpus, plan_shards
 from itkm_core.errors import CorpusError, StorageError
 from pipelines.artifacts.differences import differences
 from pipelines.ingest.config import IngestConfig
+from pipelines.ingest.judge import judge, refuse_too_many
 from pipelines.ingest.place import CorpusPlace
-from pipelines.ingest.sources import list_sources
+from pipelines.ingest.sources import Sources, list_sources
 from pipelines.ingest.tasks import inspect_all, write_all
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, pictures done, pictures in total): a stage of STAGES; the total is 0 while unknown."""
 
 STAGES = ("list", "inspect", "write", "reused")
-
-_INSPECTED = ("height", "width", "num_bytes", "digest")
 
 
 def ingest(
@@ -60,29 +49,29 @@ def ingest(
     """
     report = progress or (lambda stage, done, total: None)
     report("list", 0, 0)
-    listing, roots = list_sources(config)
-    report("list", listing.num_rows, listing.num_rows)
-    request = {
-        "parameters": config.identity(),
-        "sources": [source.model_dump(mode="json") for source in config.sources],
-        "listing_digest": table_digest(listing.drop_columns("modified")),
-        # Includes modification times: if it is equal, no picture has to be read to know it is the same.
-        "listing_stamp": table_digest(listing),
-    }
+    sources = list_sources(config)
+    num = sources.listing.num_rows
+    report("list", num, num)
+    refuse_too_many(config, sources.aside, num + sources.aside.num_rows)
+    request = _request(config, sources)
     with CorpusPlace.locked(out) as place:
         found = place.existing()
         if found is not None:
-            _refuse_other(found, request, listing)
+            _refuse_other(found, request, sources)
             if found.record.get("listing_stamp") == request["listing_stamp"]:
                 report("reused", found.num_images, found.num_images)
-                return found
+                return _with_facts(found, sources)
         # Before anything is read, so that a place that cannot be written shows at once.
         writing: AbstractContextManager[str] = nullcontext("") if found else place.all_or_nothing()
         with connect(), writing as root:
             inspected = inspect_all(
-                listing, roots, config.limits, lambda done, total: report("inspect", done, total)
+                sources.listing,
+                sources.roots,
+                config.limits,
+                lambda done, total: report("inspect", done, total),
             )
-            accepted, sources, rejected = _judge(config, listing, inspected)
+            judged = judge(config, sources, inspected)
+            accepted, rejected = judged.accepted, judged.rejected
             shards = plan_shards(accepted["num_bytes"].to_numpy(), config.shard_bytes)
             if found is not None:
                 if found.digest != corpus_digest(accepted, shards, rejected):
@@ -91,60 +80,46 @@ def ingest(
                         "changed; give another --out, or delete that corpus"
                     )
                 report("reused", found.num_images, found.num_images)
-                return found
+                return _with_facts(found, sources)
             faults = write_all(
                 root,
                 accepted,
-                sources,
+                judged.origin,
                 shards,
-                roots,
+                sources.roots,
                 lambda done, total: report("write", done, total),
             )
             if faults:
                 raise StorageError(f"{faults[0]} ({len(faults)} of {len(shards)} shards failed)")
             place.check_shards(root, len(shards))
-            finish_corpus(root, accepted, shards, rejected, **request)
+            facts = {**request, **sources.facts(), **judged.facts()}
+            finish_corpus(root, accepted, shards, rejected, **facts)
     return Corpus.open(out)
 
 
-def _judge(
-    config: IngestConfig, listing: pa.Table, inspected: pa.Table
-) -> tuple[pa.Table, pa.Array, pa.Table]:
-    """(accepted pictures, the source of each, rejected pictures); an error with the counts if too many are bad."""
-    good = pc.equal(inspected["reason"], "")
-    bad = pc.invert(good)
-    rejected = (
-        listing.filter(bad)
-        .select(["uri", "scenario"])
-        .append_column("reason", inspected.filter(bad)["reason"])
-        .cast(REJECTED_SCHEMA)
-    )
-    fraction = rejected.num_rows / listing.num_rows
-    if fraction > config.max_rejected_fraction or rejected.num_rows == listing.num_rows:
-        reasons = ", ".join(f"{n} {why}" for why, n in count_values(rejected["reason"]).items())
-        raise CorpusError(
-            f"{rejected.num_rows:,} of {listing.num_rows:,} pictures cannot be used ({reasons}), the "
-            f"first is {rejected['uri'][0].as_py()!r}; max_rejected_fraction = "
-            f"{config.max_rejected_fraction} allows {100 * config.max_rejected_fraction:g} %. Nothing "
-            "was written: remove these pictures, or raise max_rejected_fraction"
-        )
-    kept, seen = listing.filter(good), inspected.filter(good)
-    below = np.array([s.group_by.below if s.group_by else 0 for s in config.sources])
-    groups = group_by_height(
-        kept["group"].to_numpy(), seen["height"].to_numpy(), below[kept["source"].to_numpy()]
-    )
-    columns = {
-        name: seen[name] if name in _INSPECTED else kept[name] for name in ACCEPTED_SCHEMA.names
+def _request(config: IngestConfig, sources: Sources) -> dict[str, Any]:
+    """What corpus.json says about how a corpus came about."""
+    aside = sources.aside.select(["uri", "scenario", "reason"])
+    listed = [sources.listing, *([aside] if aside.num_rows else [])]
+    return {
+        "parameters": config.identity(),
+        "sources": [source.model_dump(mode="json") for source in config.sources],
+        "listing_digest": table_digest(listed[0].drop_columns("modified"), *listed[1:]),
+        # Includes modification times: if it is equal, no picture has to be read to know it is the same.
+        "listing_stamp": table_digest(*listed),
     }
-    accepted = pa.table({**columns, "group": groups}, schema=ACCEPTED_SCHEMA).combine_chunks()
-    return accepted, kept["source"].combine_chunks(), rejected
 
 
-def _refuse_other(found: Corpus, request: dict[str, Any], listing: pa.Table) -> None:
+def _with_facts(found: Corpus, sources: Sources) -> Corpus:
+    """A corpus that was there, with what today's listing says beside its pictures."""
+    return replace(found, record={**found.record, **sources.facts()})
+
+
+def _refuse_other(found: Corpus, request: dict[str, Any], sources: Sources) -> None:
     """Raises CorpusError, saying what differs, if `found` was made by another request."""
     changes = differences(found.record.get("parameters", {}), request["parameters"])
     if not changes and found.record.get("listing_digest") != request["listing_digest"]:
-        changes = [_listing_difference(found, listing)]
+        changes = [_listing_difference(found, sources)]
     if changes:
         raise CorpusError(
             f"{found.root} holds another corpus ({'; '.join(changes)}); give another --out, or "
@@ -152,11 +127,12 @@ def _refuse_other(found: Corpus, request: dict[str, Any], listing: pa.Table) -> 
         )
 
 
-def _listing_difference(found: Corpus, listing: pa.Table) -> str:
+def _listing_difference(found: Corpus, sources: Sources) -> str:
     names = ["scenario", "uri"]
-    tables = [found.index(names), found.rejected().select(names)]
-    there = {tuple(row.values()) for table in tables for row in table.to_pylist()}
-    here = {tuple(row.values()) for row in listing.select(names).to_pylist()}
+    there, here = (
+        {tuple(row.values()) for table in tables for row in table.select(names).to_pylist()}
+        for tables in ((found.index(names), found.rejected()), (sources.listing, sources.aside))
+    )
     added, gone = sorted(here - there), sorted(there - here)
     if not added and not gone:
         return "the same files with different sizes, groups, cameras, splits or people"

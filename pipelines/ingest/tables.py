@@ -2,11 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from itkm_core.collections.finding import in_words
 from itkm_core.corpus.schema import Corpus
+from itkm_core.corpus.writer import count_values
+
+CAMERAS_SHOWN = 20
+
+
+def print_summary(console: Console, corpus: Corpus) -> None:
+    """Print what is in a corpus, and what a user should know of how it was read."""
+    console.print(summary_table(corpus))
+    for line in summary_notes(corpus):
+        console.print(Text(line), soft_wrap=True)
+
+
+def summary_notes(corpus: Corpus) -> Iterator[str]:
+    """A line each for the pictures set aside, the files left out, the names of cameras, and dark 16-bit grey."""
+    rejected = corpus.rejected()
+    if rejected.num_rows:
+        counts = count_values(rejected["reason"])
+        first = rejected.slice(0, 1).to_pylist()[0]
+        why = ", ".join(f"{num:,} {reason}" for reason, num in counts.items())
+        detail = f" ({first['detail']})" if first["detail"] else ""
+        yield f"set aside: {why}, such as {first['uri']!r}{detail}"
+    by_source: dict[str, dict[str, tuple[int, str]]] = {}
+    for each in corpus.record.get("left_out", []):
+        by_source.setdefault(each["source"], {})[each["kind"]] = (each["num"], each["example"])
+    for source, left_out in by_source.items():
+        yield f"left out of {source}: {in_words(left_out)}"
+    for scenario, names in corpus.record.get("camera_names", {}).items():
+        shown = [f"{number} = {name}" for number, name in list(names.items())[:CAMERAS_SHOWN]]
+        more = len(names) - len(shown)
+        rest = f" and {more:,} more, see corpus.json" if more else ""
+        yield f"cameras of {scenario}, numbered by name: {', '.join(shown)}{rest}"
+    for each in corpus.record.get("sixteen_bit", []):
+        if each["depth"] == 16 and each["high"] < 2**15:
+            yield (
+                f"warning: {each['num']:,} pictures of {each['source']} are 16-bit grey with values from "
+                f"{each['low']:,} to {each['high']:,} of 65,535, and become 8-bit grey from {each['low'] >> 8} to "
+                f"{each['high'] >> 8} of 255; in a --config file, depth: {max(8, each['high'].bit_length())} (or "
+                "auto) of the source uses the whole range"
+            )
 
 
 def summary_table(corpus: Corpus) -> Table:

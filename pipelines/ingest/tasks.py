@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
-from itkm_core.corpus.digest import DIGEST_BYTES, image_digest
-from itkm_core.corpus.images import BadImage, ImageLimits, inspect_image
+from itkm_core.corpus.digest import DIGEST_BYTES, digest_at_depth, image_digest
+from itkm_core.corpus.images import BadImage, Examined, ImageLimits, eight_bits, examine_image
 from itkm_core.corpus.writer import ACCEPTED_SCHEMA, write_shard
 from itkm_core.storage.object_store import patiently
 from itkm_core.storage.paths import resolve
@@ -31,11 +31,15 @@ INSPECTED_SCHEMA = pa.schema(
         ("row", pa.int64()),
         ("height", pa.int32()),
         ("width", pa.int32()),
+        ("low", pa.int32()),  # of 16-bit grey the lowest and highest value, else -1
+        ("high", pa.int32()),
         ("num_bytes", pa.int64()),
         ("digest", pa.binary(DIGEST_BYTES)),
         ("reason", pa.string()),  # empty for a good picture
+        ("detail", pa.string()),
     ]
 )
+DETAIL_LETTERS = 300  # a decoder may repeat what it read
 
 
 def inspect_all(
@@ -62,16 +66,19 @@ def inspect_all(
 def write_all(
     out: str,
     accepted: pa.Table,
-    sources: pa.Array,
+    origin: pa.Table,
     shards: Sequence[tuple[int, int]],
     roots: Sequence[str],
     report: Report,
 ) -> list[str]:
     """Write the shards of `accepted` (ACCEPTED_SCHEMA) below `out`. Returns one line for each shard that failed.
 
-    sources: int32 [N], the index in `roots` of each picture's source.
+    origin: of each picture `source`, the index of its source in `roots`, and `depth`, what `eight_bits` takes of
+    16-bit grey, or 0 for a picture that is kept as it was found.
     """
-    rows = accepted.append_column("source", sources)
+    rows = accepted
+    for name in ("source", "depth"):
+        rows = rows.append_column(name, origin[name])
     plans = [
         pa.table(
             {
@@ -99,16 +106,17 @@ def inspect_pictures(batch: pa.Table, roots: list[str], limits: ImageLimits) -> 
         for row, data in zip(
             batch["row"].to_pylist(), _pictures(batch, roots, limits), strict=True
         ):
-            height, width, digest, reason = 0, 0, bytes(DIGEST_BYTES), ""
+            found, digest, reason, detail = Examined(0, 0), bytes(DIGEST_BYTES), "", ""
             try:
                 if isinstance(data, BadImage):
                     raise data
-                height, width = inspect_image(data, limits)
+                found = examine_image(data, limits)
                 digest = image_digest(data)
             except BadImage as bad:
                 reason = bad.reason
+                detail = bad.detail[:DETAIL_LETTERS].encode("utf-8", "backslashreplace").decode()
             size = 0 if isinstance(data, BadImage) else len(data)
-            values = (row, height, width, size, digest, reason)
+            values = (row, *found, size, digest, reason, detail)
             for name, value in zip(columns, values, strict=True):
                 columns[name].append(value)
     return pa.table(columns, schema=INSPECTED_SCHEMA)
@@ -139,12 +147,13 @@ class _Changed(Exception):
 
 
 def _same_pictures(rows: pa.Table, roots: list[str]) -> Iterator[bytes]:
-    expected = zip(rows["uri"].to_pylist(), rows["digest"].to_pylist(), strict=True)
+    names = ("uri", "digest", "depth")
+    expected = zip(*(rows[name].to_pylist() for name in names), strict=True)
     no_limit = ImageLimits(max_bytes=2**62)
-    for (uri, digest), data in zip(expected, _pictures(rows, roots, no_limit), strict=True):
-        if isinstance(data, BadImage) or image_digest(data) != digest:
+    for (uri, digest, depth), data in zip(expected, _pictures(rows, roots, no_limit), strict=True):
+        if isinstance(data, BadImage) or digest_at_depth(image_digest(data), depth) != digest:
             raise _Changed(f"{uri} changed while it was being ingested")
-        yield data
+        yield eight_bits(data, depth) if depth else data
 
 
 def _pictures(rows: pa.Table, roots: list[str], limits: ImageLimits) -> Iterator[bytes | BadImage]:
@@ -177,7 +186,7 @@ def _read(filesystem: fs.FileSystem, path: str, size: int, limits: ImageLimits) 
     def read() -> bytes | BadImage:
         with filesystem.open_input_file(path) as file:
             if file.size() > limits.max_bytes:
-                return BadImage("too_many_bytes")
+                return BadImage("too_many_bytes", f"{file.size()} > {limits.max_bytes}")
             return bytes(file.read())
 
     try:

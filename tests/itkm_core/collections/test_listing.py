@@ -9,11 +9,11 @@ from itkm_core.errors import CorpusError
 
 def listing(**fields):
     num = len(next(iter(fields.values())))
-    return make_listing([f"{i}.jpg" for i in range(num)], fields, source="here")
+    return make_listing([f"{i}.jpg" for i in range(num)], fields, source="here").rows
 
 
 def test_what_is_not_said_has_its_default() -> None:
-    table = make_listing(["b.jpg", "a.jpg"], {}, source="here")
+    table = make_listing(["b.jpg", "a.jpg"], {}, source="here").rows
     assert table.schema == LISTING_SCHEMA
     assert table.to_pylist() == [
         {
@@ -27,7 +27,8 @@ def test_what_is_not_said_has_its_default() -> None:
         }
         for uri in ("a.jpg", "b.jpg")
     ]
-    assert make_listing(["a.jpg"], {}, source="x", scenario="s")["scenario"].to_pylist() == ["s"]
+    given = make_listing(["a.jpg"], {}, source="x", scenario="s").rows
+    assert given["scenario"].to_pylist() == ["s"]
 
 
 def test_empty_values_are_unknown() -> None:
@@ -47,8 +48,20 @@ def test_empty_values_are_unknown() -> None:
         (["-1", "0", "5"], [-1, 1, 6]),
         (["bob", "ann", "bob"], [2, 1, 2]),
         (["b2", "1", "10"], [3, 1, 2]),
-        (["99999999999999999999", "1"], [2, 1]),
-        (["1_0", "10"], [2, 1]),
+        (["1_0", "10"], [1, 2]),
+        ([" 2", "2 ", "\t2"], [2, 2, 2]),
+        (["3.0", "3", "12."], [3, 3, 12]),
+        (["-1.0", "1.0", "-3"], [-1, 1, -1]),
+        (["-1", "ann", "-1.0", " "], [-1, 1, -1, -1]),
+        (["p10", "p2", "p1"], [3, 2, 1]),
+        (["a", "a1", "a01"], [1, 3, 2]),
+        (["3.0", "3", "x"], [1, 1, 2]),
+        (["null", "NA", "nan", None], [3, 1, 2, -1]),
+        (["1.5", "2"], [1, 2]),
+        (["1e3", "2"], [1, 2]),
+        (["٣", "2"], [2, 1]),
+        ([str(2**63 - 1), "1"], [2**63 - 1, 1]),
+        (["0" * 30 + "2"], [2]),
     ],
 )
 def test_people_are_numbers_or_are_numbered(texts, people) -> None:
@@ -61,6 +74,38 @@ def test_cameras_and_clothes_may_be_zero() -> None:
     assert table["clothes"].to_pylist() == [0, 1, -1]
     assert listing(camera=["north", "east"])["camera"].to_pylist() == [2, 1]
     assert listing(camera=[str(2**40), "1"])["camera"].to_pylist() == [2, 1]
+
+
+def test_names_of_cameras_are_kept_and_numbers_need_none() -> None:
+    def names(*cameras: str) -> dict[int, str]:
+        uris = [f"{i}.jpg" for i in range(len(cameras))]
+        return dict(make_listing(uris, {"camera": cameras}, source="here").camera_names)
+
+    assert names("cam10", "cam2", "-1", "") == {1: "cam2", 2: "cam10"}
+    assert names("c1", "2", "3.0", " 10") == {1: "2", 2: "3", 3: "10", 4: "c1"}
+    assert names("1.0", " 2", "-1.0", "") == {}
+    assert names(str(2**40), "01") == {1: "1", 2: str(2**40)}
+
+
+@pytest.mark.parametrize("field", ["camera", "person", "clothes"])
+@pytest.mark.parametrize("text", [str(2**63), "18446744073709551615.0", "9" * 5000, f"-{2**63}"])
+def test_a_number_that_int64_cannot_hold_is_refused(field: str, text: str) -> None:
+    with pytest.raises(CorpusError, match=rf"here: {field} '{text[:40]}' of '1\.jpg'; expected"):
+        listing(**{field: ["1", text, "x"]})
+
+
+def test_nor_one_that_would_have_to_move_up() -> None:
+    with pytest.raises(CorpusError, match=r"person '09223372036854775807' of '1\.jpg'"):
+        listing(person=["0", "09223372036854775807"])
+
+
+def test_groups_and_splits_may_have_blanks_and_be_floats() -> None:
+    table = listing(
+        group=["1.0", " 0", "0.0"], split=[" train", "query ", " "], scenario=[" a ", "NA", ""]
+    )
+    assert table["group"].to_pylist() == [1, 0, 0]
+    assert table["split"].to_pylist() == ["train", "query", "train"]
+    assert table["scenario"].to_pylist() == ["a", "NA", "default"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +133,7 @@ def test_words_may_name_the_groups() -> None:
         {"group": ["visible", "infrared"]},
         source="here",
         group_names={"visible": 0, "infrared": 1},
-    )
+    ).rows
     assert table["group"].to_pylist() == [0, 1]
 
 
@@ -129,7 +174,7 @@ def test_a_listing_from_elsewhere_is_checked() -> None:
 
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "a\\b", ""])
 def test_a_scenario_given_for_all_pictures_is_a_name_too(name: str) -> None:
-    given = make_listing(["a.jpg"], {}, source="x", scenario=name)
+    given = make_listing(["a.jpg"], {}, source="x", scenario=name).rows
     if name == "":  # as if none were given
         assert given["scenario"].to_pylist() == ["default"]
         return

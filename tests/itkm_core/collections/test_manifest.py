@@ -55,6 +55,78 @@ def test_another_column_may_hold_the_group(tmp_path: Path) -> None:
         read_manifest(path, group_column="spectrum")
 
 
+def test_only_an_empty_field_is_missing(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "m.csv",
+        'uri,scenario,person,camera\nNA,NA,null,nan\nnull,"",#N/A,\n"a\nb.jpg",N/A,NULL,""\n',
+    )
+    uris, fields = read_manifest(path)
+    assert uris == ["NA", "null", "a\nb.jpg"]
+    assert fields["scenario"] == ["NA", None, "N/A"]
+    assert fields["person"] == ["null", "#N/A", "NULL"]
+    assert fields["camera"] == ["nan", None, None]
+
+
+@pytest.mark.parametrize("header", ["camera,camera", "camera,Camera", "CAMERA, camera "])
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path, header: str) -> None:
+    path = write(tmp_path / "m.csv", f"uri,{header}\na.jpg,1,2\n")
+    with pytest.raises(CorpusError, match=r"the column 'camera' 2 times \('(camera|CAMERA)'"):
+        read_manifest(path)
+    table = pa.Table.from_arrays(
+        [pa.array(["a.jpg"]), pa.array([1]), pa.array([2])], names=["uri", *header.split(",")]
+    )
+    pq.write_table(table, tmp_path / "m.parquet")
+    with pytest.raises(CorpusError, match="2 times"):
+        read_manifest(str(tmp_path / "m.parquet"))
+
+
+def test_a_column_that_nobody_reads_may_be_there_twice(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.csv", "uri,x,X,x,camera\na.jpg,1,2,3,4\n")
+    assert read_manifest(path) == (["a.jpg"], {"camera": ["4"]})
+    with pytest.raises(CorpusError, match="the column 'x' 3 times"):
+        read_manifest(path, group_column="x")
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pa.array([[1]]), "column camera holds list"),
+        (pa.array([b"1"]), "column camera holds binary"),
+        (pa.array([2.0**53 + 2]), r"holds 9007199254740994 as double, which skips whole numbers"),
+        (pa.array([2.0**24 + 2], pa.float32()), "holds 16777218 as float"),
+    ],
+)
+def test_columns_of_other_kinds_are_refused(tmp_path: Path, column: pa.Array, message: str) -> None:
+    pq.write_table(pa.table({"uri": ["a.jpg"], "camera": column}), tmp_path / "m.parquet")
+    with pytest.raises(CorpusError, match=message):
+        read_manifest(str(tmp_path / "m.parquet"))
+
+
+def test_parquet_keeps_large_integers_and_categories(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "uri": ["a", "b", "c"],
+            "person": pa.array([2**63, 2**53 + 1, None], pa.uint64()),
+            "camera": pa.array(["x", "y", None]).dictionary_encode(),
+            "clothes": pa.array([None, None, None]),
+        }
+    )
+    pq.write_table(table, tmp_path / "m.parquet")
+    fields = read_manifest(str(tmp_path / "m.parquet"))[1]
+    assert fields["person"] == [str(2**63), str(2**53 + 1), None]
+    assert fields["camera"] == ["x", "y", None]
+    assert fields["clothes"] == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    "data", [b"uri\n\xe9.jpg\n", b"\xff\xfeu\0r\0i\0\n\0", b"uri,\xe9\na.jpg,1\n"]
+)
+def test_other_encodings_are_one_line(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "m.csv").write_bytes(data)
+    with pytest.raises(CorpusError, match=r"m\.csv"):
+        read_manifest(str(tmp_path / "m.csv"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -19,7 +19,7 @@ NAMES = [
 
 def test_the_three_folders_become_the_three_splits(tree) -> None:
     root = tree([*NAMES, "gt_bbox/0001_c1s1_001051_00.jpg", "bounding_box_test/Thumbs.db"])
-    rows = {row["uri"]: row for row in list_images(root).to_pylist()}
+    rows = {row["uri"]: row for row in list_images(root).rows.to_pylist()}
     assert list(rows) == sorted(NAMES)
     found = [tuple(rows[name][key] for key in ("split", "person", "camera")) for name in NAMES]
     assert found == [
@@ -30,7 +30,9 @@ def test_the_three_folders_become_the_three_splits(tree) -> None:
         ("gallery", 1, 1),
     ]
     assert {(row["scenario"], row["group"]) for row in rows.values()} == {("market1501", 0)}
-    assert set(list_images(root, scenario="mlr")["scenario"].to_pylist()) == {"mlr"}
+    assert set(list_images(root, scenario="mlr").rows["scenario"].to_pylist()) == {"mlr"}
+    (kind,) = list_images(root).left_out
+    assert list_images(root).left_out[kind] == (1, "bounding_box_test/Thumbs.db")
 
 
 def test_another_layout_is_one_clear_line(tree) -> None:
@@ -39,12 +41,16 @@ def test_another_layout_is_one_clear_line(tree) -> None:
         list_images(root)
 
 
-def test_a_folder_that_is_a_link_out_of_the_root_is_refused(tree, tmp_path: Path) -> None:
+def test_pictures_behind_a_link_out_of_the_root_are_set_aside(tree, tmp_path: Path) -> None:
     root = Path(tree(NAMES))
     (root / "query").rename(tmp_path / "elsewhere")
     (root / "query").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(CorpusError, match=r"query leads out of the root"):
-        list_images(str(root))
+    listing = list_images(str(root))
+    assert [(each.uri, each.reason, each.scenario) for each in listing.aside] == [
+        (NAMES[1], "outside", "market1501")
+    ]
+    assert "leads out of the root" in listing.aside[0].detail
+    assert listing.rows["uri"].to_pylist() == sorted(set(NAMES) - {NAMES[1]})
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,13 @@ from itkm_core.errors import ConfigError
         ("{name}", "x.jpg", ()),
         ("a.b/{name}", "axb/x.jpg", None),
         ("/{split}/{name}/", "train/x.jpg", ("train",)),
+        ("{camera}/{person}", "1/ann.jfif", ("1", "ann")),
+        ("{camera}/{person}", "1/ann.b.jpg", ("1", "ann.b")),
+        ("{camera}/{person}", "1/ann.jpg_large", ("1", "ann")),
+        ("{camera}/{person}", "1/ann", ("1", "ann")),
+        ("{person}.{name}", "12.jpg", None),
+        ("{name}.jpg_large", "x.jpg_large", ()),
+        ("{name}.jpg_large", "x.jpg", None),
     ],
 )
 def test_paths_are_read(pattern, path, values) -> None:

@@ -21,7 +21,7 @@ def people(tmp_path: Path) -> Path:
 
 
 def test_made_up_people_are_listed(people: Path) -> None:
-    table = list_images(str(people))
+    table = list_images(str(people)).rows
     assert table.schema == LISTING_SCHEMA
     assert table.num_rows == 3 * 2 * 2 * 2
     uris = table["uri"].to_pylist()

@@ -62,6 +62,40 @@ def test_a_mistake_is_one_clear_line(source: dict, message: str) -> None:
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "cameras"),
+    [
+        (["3", " 6"], (3, 6)),
+        ([3, 6.0], (3, 6)),
+        (["cam3", " yard "], ("cam3", "yard")),
+        (["03", "3.0", "-1"], ("03", "3.0", -1)),
+        (["9" * 30], ("9" * 30,)),
+    ],
+)
+def test_cameras_are_numbers_or_names(given, cameras) -> None:
+    made = one(group_by={"by": "camera", "cameras": given})
+    assert made.sources[0].group_by.cameras == cameras
+    assert made.identity()["sources"][0]["group_by"]["cameras"] == list(cameras)
+
+
+@pytest.mark.parametrize("given", [[True], ["3", ""], [" "], [None], [[3]], [0.5]])
+def test_what_is_no_camera(given) -> None:
+    with pytest.raises(ConfigError, match=r"group_by\.cameras"):
+        one(group_by={"by": "camera", "cameras": given})
+
+
+@pytest.mark.parametrize("depth", [7, 17, "12 bits", 12.5, True])
+def test_a_depth_that_is_none(depth) -> None:
+    with pytest.raises(ConfigError, match=r"sources\.0\.depth"):
+        one(depth=depth)
+
+
+def test_a_depth_is_part_of_a_corpus_identity_and_its_absence_is_not() -> None:
+    assert "depth" not in one().identity()["sources"][0]
+    assert one(depth=12).identity()["sources"][0]["depth"] == 12
+    assert one(depth="auto").identity()["sources"][0]["depth"] == "auto"
+
+
 def test_a_group_column_needs_a_manifest() -> None:
     assert one(manifest="m.csv", group_by={"by": "column", "column": "modality"})
     assert one(path="m.parquet", group_by={"by": "column", "column": "modality"})

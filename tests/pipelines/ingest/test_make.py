@@ -12,13 +12,13 @@ import pytest
 from made import encoded
 from PIL import Image
 
-from itkm_core.corpus.images import inspect_image
+from itkm_core.corpus.images import decode_image, inspect_image
 from itkm_core.corpus.schema import Corpus
 from itkm_core.corpus.store import CorpusStore
 from itkm_core.errors import CorpusError, StorageError
 from pipelines.ingest.config import ingest_config
 from pipelines.ingest.make import STAGES, ingest
-from pipelines.ingest.tables import summary_rows
+from pipelines.ingest.tables import summary_notes, summary_rows
 
 PATHS = [
     f"{scenario}/{group}/{camera}/{i}.png"
@@ -154,6 +154,10 @@ def test_bad_pictures_are_set_aside_with_their_reason(picture_tree, tmp_path: Pa
     rejected = {row["uri"]: row["reason"] for row in corpus.rejected().to_pylist()}
     assert rejected == expected
     assert corpus.record["num_rejected"] == dict.fromkeys(sorted(expected.values()), 1)
+    detail = {row["reason"]: row["detail"] for row in corpus.rejected().to_pylist()}
+    assert detail["unreadable"] == "not a picture of a known format"
+    assert "truncated" in detail["truncated"]
+    assert detail["too_many_pixels"] == "40 x 40 > 200"
     uris = corpus.index(["uri"])["uri"].to_pylist()
     assert uris == sorted(set(PATHS) - set(expected))
 
@@ -298,7 +302,7 @@ def test_a_listed_picture_that_is_not_there_is_set_aside(picture_tree, tmp_path:
     (root / "m.csv").write_text("uri\na.png\nb.png\ngone.png\n")
     corpus = ingest(config(folder(root / "m.csv"), max_rejected_fraction=0.5), tmp_path / "corpus")
     assert corpus.rejected().to_pylist() == [
-        {"uri": "gone.png", "scenario": "default", "reason": "missing"}
+        {"uri": "gone.png", "scenario": "default", "reason": "missing", "detail": ""}
     ]
 
 
@@ -313,6 +317,74 @@ def test_faults_of_the_sources_leave_nothing(picture_tree, tmp_path: Path) -> No
         with pytest.raises(CorpusError, match=message):
             ingest(config(*sources), tmp_path / "out" / "corpus")
     assert set(os.listdir(tmp_path)) == {"pictures", "empty"}
+
+
+def test_one_bad_name_or_link_among_many_is_set_aside(picture_tree, tmp_path: Path) -> None:
+    root = picture_tree(PATHS)
+    for name in (b"UVI/0/1/\xff.png", b"UVI/0/1/\xfe.txt"):
+        with open(os.path.join(os.fsencode(root), name), "wb") as file:
+            file.write(b"x")
+    (tmp_path / "other.png").write_bytes((root / PATHS[0]).read_bytes())
+    (root / "UCC" / "away.png").symlink_to(tmp_path / "other.png")
+    with pytest.raises(
+        CorpusError, match=r"2 of 74 .*\(1 outside, 1 bad_name\)|\(1 bad_name, 1 outside\)"
+    ):
+        ingest(config(folder(root)), tmp_path / "corpus")
+    corpus = ingest(config(folder(root), max_rejected_fraction=0.03), tmp_path / "corpus")
+    assert [row["uri"] for row in all_rows(corpus)] == sorted(PATHS)
+    found = {(row["uri"], row["reason"], row["scenario"]) for row in corpus.rejected().to_pylist()}
+    assert found == {("UVI/0/1/\\xff.png", "bad_name", "UVI"), ("UCC/away.png", "outside", "")}
+    notes = list(summary_notes(corpus))
+    assert notes[0].startswith("set aside: 1 bad_name, 1 outside, such as ")
+    assert notes[1] == f"left out of {root}: 'UVI/0/1/\\\\xfe.txt': no picture"
+    again = ingest(config(folder(root), max_rejected_fraction=0.03), tmp_path / "corpus")
+    assert again == corpus
+    (root / "UCC" / "away.png").unlink()
+    with pytest.raises(CorpusError, match="0 pictures are new and 1 are gone"):
+        ingest(config(folder(root), max_rejected_fraction=0.03), tmp_path / "corpus")
+
+
+def test_cameras_with_names(picture_tree, tmp_path: Path) -> None:
+    root = picture_tree([f"{name}.png" for name in "abcd"])
+    (root / "m.csv").write_text("uri,camera\na.png,cam10\nb.png,cam9\nc.png, cam9\nd.png,yard\n")
+    by = {"by": "camera", "cameras": ["cam10", "yard"]}
+    corpus = ingest(config(folder(root / "m.csv", group_by=by)), tmp_path / "corpus")
+    assert corpus.index(["camera"])["camera"].to_pylist() == [2, 1, 1, 3]
+    assert corpus.index(["group"])["group"].to_pylist() == [1, 0, 0, 1]
+    assert corpus.record["camera_names"] == {"default": {"1": "cam9", "2": "cam10", "3": "yard"}}
+    assert "cameras of default, numbered by name: 1 = cam9, 2 = cam10, 3 = yard" in list(
+        summary_notes(corpus)
+    )
+
+
+@pytest.mark.parametrize(("depth", "top"), [(None, 15), (12, 240), ("auto", 240), (16, 15)])
+def test_thermal_pictures_of_twelve_bits(picture_tree, tmp_path: Path, depth, top: int) -> None:
+    root = picture_tree(["colour.png"])
+    levels = np.linspace(231, 3855, 128).astype(np.uint16).reshape(16, 8)
+    (root / "a.png").write_bytes(encoded(Image.fromarray(levels)))
+    source = folder(root, pattern="{name}", **({} if depth is None else {"depth": depth}))
+    corpus = ingest(config(source), tmp_path / "corpus")
+    pixels = decode_image(CorpusStore(corpus, tmp_path / "cache").images([0])[0], (16, 8))
+    assert (pixels.min(), pixels.max()) == (top * 14 // 240, top)
+    assert all_rows(corpus)[1]["image"] == (root / "colour.png").read_bytes()
+    sizes = [shard["num_image_bytes"] for shard in corpus.record["shards"]]
+    assert sizes == [sum(len(row["image"]) for row in all_rows(corpus))]
+    assert [row["height"] for row in all_rows(corpus)] == [16, 16]
+    (fact,) = corpus.record["sixteen_bit"]
+    assert fact["num"], fact["low"] == (1, 231)
+    said = [note for note in summary_notes(corpus) if note.startswith("warning")]
+    assert bool(said) == (top == 15)
+    if said:
+        assert "values from 231 to 3,855 of 65,535, and become 8-bit grey from 0 to 15" in said[0]
+        assert "depth: 12 (or auto)" in said[0]
+    assert ingest(config(source), tmp_path / "corpus") == corpus
+
+
+def test_a_depth_that_is_too_small(picture_tree, tmp_path: Path) -> None:
+    root = picture_tree(["colour.png"])
+    (root / "a.png").write_bytes(encoded(Image.fromarray(np.full((4, 4), 5000, np.uint16))))
+    with pytest.raises(CorpusError, match=r"depth: 12 allows .* 4,095, but 'a\.png' holds 5,000"):
+        ingest(config(folder(root, pattern="{name}", depth=12)), tmp_path / "corpus")
 
 
 def test_names_with_odd_characters_arrive(picture_tree, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 from rich.console import Console
 
-from pipelines.ingest.tables import summary_table
+from itkm_core.corpus.schema import REJECTED_SCHEMA
+from pipelines.ingest.tables import print_summary, summary_notes, summary_table
 
 
 def test_a_corpus_fits_a_terminal() -> None:
@@ -36,3 +37,39 @@ def test_a_corpus_fits_a_terminal() -> None:
         "uvi 1 train 1 1 128",
     ]
     assert "1 pictures set aside, see rejected.parquet" in lines[-1]
+
+
+def test_what_a_user_should_know_is_said_whatever_the_names() -> None:
+    rejected = {
+        "uri": "[red]a.jpg",
+        "scenario": "",
+        "reason": "outside",
+        "detail": "leads [/b] out",
+    }
+    names = {str(number): f"[b]cam{number}" for number in range(1, 23)}
+    grey = {"source": "s", "num": 1200, "low": 231, "high": 3855, "depth": 16}
+    corpus: Any = SimpleNamespace(
+        num_images=1,
+        index=pa.table(
+            {"scenario": ["uvi"], "group": [0], "split": ["train"], "camera": [3], "height": [64]}
+        ).select,
+        rejected=lambda: pa.Table.from_pylist([rejected] * 2),
+        record={
+            "left_out": [{"source": "[p]", "kind": "no picture", "num": 3, "example": "x.txt"}],
+            "camera_names": {"uvi": names},
+            "sixteen_bit": [grey, {**grey, "depth": 12}, {**grey, "high": 60_000}],
+        },
+    )
+    console = Console(file=io.StringIO(), width=80)
+    print_summary(console, corpus)
+    lines = console.file.getvalue().splitlines()
+    assert lines[-4] == "set aside: 2 outside, such as '[red]a.jpg' (leads [/b] out)"
+    assert lines[-3] == "left out of [p]: 'x.txt' and 2 more: no picture"
+    assert lines[-2].startswith("cameras of uvi, numbered by name: 1 = [b]cam1, 2 = [b]cam2, ")
+    assert lines[-2].endswith("20 = [b]cam20 and 2 more, see corpus.json")
+    assert "1,200 pictures of s are 16-bit grey with values from 231 to 3,855" in lines[-1]
+
+
+def test_a_corpus_from_before_has_less_to_say() -> None:
+    empty = pa.Table.from_pylist([], schema=REJECTED_SCHEMA)
+    assert list(summary_notes(SimpleNamespace(rejected=lambda: empty, record={}))) == []  # type: ignore[arg-type]
