@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow.fs import FileType
 
 from itkm_core.errors import FeatureError, StorageError
 from itkm_core.neighbors.lookup import MAX_ID, as_int64
 from itkm_core.neighbors.unit_rows import UNIT_TOLERANCE
+from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import UNGROUPED, Block
 
 FORMATS = (
@@ -55,21 +58,19 @@ def read_input(features: str, ids: str | None, *, normalise: bool, first_id: int
         FeatureError: unusable contents: cut off, a wrong type or shape, NaN rows, rows not of unit norm (without
             `normalise`, which divides by the norm), or ids that do not name each row once.
     """
-    path = Path(features)
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "there is no such file"
-        raise StorageError(f"--features {features}: {what}; {FORMATS}")
-    if path.suffix == ".parquet":
+    path = _file("--features", features, FORMATS)
+    suffix = os.path.splitext(path.resolve()[1])[1]
+    if suffix == ".parquet":
         if ids is not None:
             raise FeatureError(
                 f"--ids {ids}: {features} has its own sample_id column; leave it out"
             )
         found = _read_parquet(path)
-    elif path.suffix == ".npy":
+    elif suffix == ".npy":
         rows = _read_npy(path)
         if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.floating):
             raise FeatureError(f"{path} has shape {rows.shape} and dtype {rows.dtype}; {FORMATS}")
-        numbers = _counted(first_id, len(rows)) if ids is None else _read_ids(Path(ids), len(rows))
+        numbers = _counted(first_id, len(rows)) if ids is None else _read_ids(ids, len(rows))
         found = FeatureSet(rows, numbers)
     else:
         raise FeatureError(f"--features {features}: unknown file type; {FORMATS}")
@@ -78,14 +79,31 @@ def read_input(features: str, ids: str | None, *, normalise: bool, first_id: int
     return FeatureSet(rows, found.ids, found.scenario, found.group)
 
 
-def _read_npy(path: Path) -> np.ndarray:
-    """Memory-mapped, so that the kernel can drop what was read, and float32 is not copied."""
+def _file(option: str, name: str, expected: str) -> Place:
+    """A file anywhere. Raises StorageError where there is none."""
+    place = Place.at(name)
+    filesystem, path = place.resolve()
     try:
-        with path.open("rb") as file:
+        kind = filesystem.get_file_info(path).type
+    except (OSError, pa.ArrowException) as error:
+        raise StorageError(f"{option} {name}: cannot be reached: {error}") from error
+    if kind is not FileType.File:
+        what = "is a folder" if kind is FileType.Directory else "there is no such file"
+        raise StorageError(f"{option} {name}: {what}; {expected}")
+    return place
+
+
+def _read_npy(path: Place) -> np.ndarray:
+    """On this machine memory-mapped, so that the kernel can drop what was read, and float32 is not copied."""
+    try:
+        with path.resolve()[0].open_input_stream(path.resolve()[1], compression=None) as file:
             if file.read(len(MAGIC)) != MAGIC:
                 raise FeatureError(f"{path} is not a NumPy file; {FORMATS}")
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FeatureError:
+        if path.is_local:
+            array = np.load(path.resolve()[1], mmap_mode="r", allow_pickle=False)
+        else:
+            array = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+    except (FeatureError, StorageError):
         raise
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error}") from error
@@ -106,10 +124,8 @@ def _counted(first_id: int, num_rows: int) -> np.ndarray:
     return first_id + np.arange(num_rows) if num_rows else np.zeros(0, np.int64)
 
 
-def _read_ids(path: Path, num_rows: int) -> np.ndarray:
-    if not path.is_file():
-        raise StorageError(f"--ids {path}: there is no such file; expected .npy with integers")
-    ids = _read_npy(path)
+def _read_ids(path: str, num_rows: int) -> np.ndarray:
+    ids = _read_npy(_file("--ids", path, "expected .npy with integers"))
     if ids.shape != (num_rows,) or ids.dtype.kind not in "iu":
         raise FeatureError(
             f"--ids {path} has shape {ids.shape} and dtype {ids.dtype}; expected {num_rows} integers, "
@@ -118,9 +134,10 @@ def _read_ids(path: Path, num_rows: int) -> np.ndarray:
     return as_int64(ids, f"--ids {path}: sample ids")
 
 
-def _read_parquet(path: Path) -> FeatureSet:
+def _read_parquet(path: Place) -> FeatureSet:
+    filesystem, inner = path.resolve()
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(inner, filesystem=filesystem)
         names = file.schema_arrow.names
         wanted = [n for n in ("sample_id", "feature", "scenario", "group") if n in names]
         table = file.read(columns=wanted)
@@ -163,7 +180,7 @@ def _read_parquet(path: Path) -> FeatureSet:
     )
 
 
-def _check_scenarios(column: pa.ChunkedArray, path: Path) -> None:
+def _check_scenarios(column: pa.ChunkedArray, path: Place) -> None:
     kind = column.type
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     tests = ("string", "large_string", "string_view", "integer")
@@ -173,7 +190,7 @@ def _check_scenarios(column: pa.ChunkedArray, path: Path) -> None:
         raise FeatureError(f"{path}: a scenario has no name; expected each image's scenario")
 
 
-def _matrix(lists: Any, path: Path) -> np.ndarray:
+def _matrix(lists: Any, path: Place) -> np.ndarray:
     """[N, D] from a column with lists of floats of equal length."""
     if isinstance(
         lists, pa.ChunkedArray
