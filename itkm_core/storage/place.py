@@ -204,7 +204,10 @@ class Place:
 
     def read_table(self, **options: Any) -> pa.Table:
         fs, path = self.resolve()
-        table: pa.Table = patiently(lambda: pq.read_table(path, filesystem=fs, **options))
+        # One file, whatever `name=value` there is in its path: that is no column.
+        table: pa.Table = patiently(
+            lambda: pq.read_table(path, filesystem=fs, partitioning=None, **options)
+        )
         return table
 
     def write_table(self, table: pa.Table) -> None:

@@ -196,4 +196,5 @@ def _noted(notes: list[str], name: str) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    notes += [f"{name}: {warning.message}" for warning in caught]
+    # Those of libraries, of other categories, are not about the labels.
+    notes += [f"{name}: {each.message}" for each in caught if each.category is UserWarning]
