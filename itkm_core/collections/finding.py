@@ -26,6 +26,7 @@ PICTURE_SUFFIXES = tuple(
 NO_PICTURE = "no picture"
 OTHER_SUFFIX = "another suffix"
 HIDDEN = "the name begins with a dot"
+DISK = "a disk's own folder"
 NO_FILE = "no regular file"
 FOLDER = "a folder named like a picture (what is in it counts by itself)"
 BROKEN_LINK = "a link that leads nowhere"
@@ -110,6 +111,8 @@ def _local_files(root: str, named: Sequence[str], found: Found) -> Iterator[str]
             away = led_out(entry.path, real_root) if entry.is_symlink() else None
             if entry.name.startswith("."):
                 found.leave(HIDDEN, path)
+            elif path == "lost+found":  # of root alone, and at the root of any disk
+                found.leave(DISK, path)
             elif away is not None:
                 if is_folder or path.lower().endswith(tuple(named)):
                     found.aside.append(SetAside(readable(path), "outside", away))

@@ -38,9 +38,14 @@ def resolve(path: str | os.PathLike[str]) -> tuple[fs.FileSystem, str]:
 
     Raises:
         StorageError: the URI has an unknown scheme or a secret in it, names no bucket, or its file
-            system cannot be set up.
+            system cannot be set up; or the name is none that UTF-8 can write.
     """
     text = os.fspath(path)
+    shown = text.encode("utf-8", "backslashreplace").decode()
+    if shown != text or "\0" in text:
+        raise StorageError(
+            f"the path {shown!r} is not UTF-8, or has a NUL in it; expected one that can be written in UTF-8"
+        )
     if "://" not in text:
         return fs.LocalFileSystem(), absolute(text)
     refuse_secrets(text)

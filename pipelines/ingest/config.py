@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from itkm_core.collections.manifest import split_manifest
 from itkm_core.collections.pattern import DEFAULT_PATTERN, compile_pattern
 from itkm_core.corpus.images import ImageLimits
 from itkm_core.errors import ConfigError
@@ -93,7 +94,7 @@ class Source(_Section):
         return self
 
     def _check_group_column(self, column: str) -> None:
-        if self.manifest is not None or self.path.endswith((".csv", ".csv.gz", ".parquet")):
+        if self.manifest is not None or split_manifest(self.path) is not None:
             return
         fields = compile_pattern(self.pattern or DEFAULT_PATTERN).fields
         if column != "group" or "group" not in fields:

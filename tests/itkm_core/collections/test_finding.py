@@ -120,6 +120,13 @@ def test_what_cannot_be_listed_is_one_clear_line(tree, monkeypatch) -> None:
         find_pictures(root)
 
 
+def test_the_folder_that_a_disk_keeps_for_itself_stops_nothing(tree) -> None:
+    root = tree(["a.jpg", "lost+found/b.jpg", "x/lost+found/c.jpg"])
+    found = find_pictures(root)
+    assert found.paths == ["a.jpg", "x/lost+found/c.jpg"]
+    assert found.left_out == {"a disk's own folder": (1, "lost+found")}
+
+
 def test_without_a_picture_it_says_what_there_is(tree) -> None:
     root = tree(["a.txt"])
     expected = r"no pictures in .*ending in \.jpg.*JPEG.* data; left out are 'a\.txt': no picture"

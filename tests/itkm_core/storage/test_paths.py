@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,13 @@ from itkm_core.storage.paths import (
     write_bytes,
 )
 from itkm_core.storage.place import Place
+
+
+@pytest.mark.parametrize("path", [os.fsdecode(b"a/\xff"), "a\0b", "file:///a/\0", "\ud800"])
+def test_a_name_that_is_none_is_one_line(path: str) -> None:
+    with pytest.raises(StorageError, match=r"not UTF-8, or has a NUL in it") as caught:
+        resolve(path)
+    str(caught.value).encode()
 
 
 def test_a_plain_path_is_made_absolute(tmp_path: Path, monkeypatch) -> None:

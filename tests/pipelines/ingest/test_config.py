@@ -99,6 +99,7 @@ def test_a_depth_is_part_of_a_corpus_identity_and_its_absence_is_not() -> None:
 def test_a_group_column_needs_a_manifest() -> None:
     assert one(manifest="m.csv", group_by={"by": "column", "column": "modality"})
     assert one(path="m.parquet", group_by={"by": "column", "column": "modality"})
+    assert one(path="M.CSV", group_by={"by": "column", "column": "modality"})
     assert one(group_by={"by": "column"})
 
 
