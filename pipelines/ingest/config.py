@@ -151,7 +151,8 @@ def load_ingest_config(path: str | os.PathLike[str]) -> IngestConfig:
         raise ConfigError(
             f"{file} holds a {type(raw).__name__}; expected the key `sources:` with a list"
         )
-    for source in raw.get("sources") or []:
+    listed = raw.get("sources")
+    for source in listed if isinstance(listed, list) else []:
         for key in ("path", "manifest"):
             if isinstance(source, dict) and isinstance(source.get(key), str):
                 source[key] = _below(file.parent, source[key])

@@ -75,3 +75,9 @@ def picture_tree(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all examples of a module's tests by hypothesis."""
+    return tmp_path_factory.mktemp("fuzz")

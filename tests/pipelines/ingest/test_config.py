@@ -137,6 +137,8 @@ max_rejected_fraction: 0.05
         ("sources: [", "cannot read the ingest config"),
         ("- a", "expected the key `sources:`"),
         ("", "expected the key `sources:`"),
+        ("sources: true", "sources: Input should be a valid tuple"),
+        ("sources: {a: 1}", "sources: Input should be a valid tuple"),
         ("sources: []", "sources: Tuple should have at least 1 item"),
         ("source: []", "source: Extra inputs are not permitted"),
         ("sources: [folder]", "sources.0: Input should be a valid dictionary"),
