@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 
+def shortened(error: object, most: int = 400) -> str:
+    """The words of an error in one line. Of more than `most` letters the middle goes: the cause is often at the end."""
+    said = " ".join(str(error).split())
+    return said if len(said) <= most else f"{said[: most // 3]} ... {said[-(most - most // 3) :]}"
+
+
+class ItkmWarning(UserWarning):
+    """What a user should know of, and need not change."""
+
+
 class ItkmError(Exception):
     """Root of every error a user can cause; the command line prints its message, not a traceback."""
 

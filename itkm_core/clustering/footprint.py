@@ -61,7 +61,7 @@ def free_memory() -> int | None:
     None where the system does not say; only Linux does.
     """
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
         (line,) = (each for each in lines if each.startswith("MemAvailable:"))
     except (OSError, ValueError):
         return None
@@ -88,7 +88,7 @@ _CONTAINERS = (  # control groups, version 2 and 1
 
 
 def _read(name: str) -> str:
-    return Path("/sys/fs/cgroup", name).read_text()
+    return Path("/sys/fs/cgroup", name).read_text("utf-8")
 
 
 def _files_cached(facts: str, names: tuple[str, ...]) -> int:

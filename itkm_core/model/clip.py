@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any
 
 import torch
 
-from itkm_core.errors import ModelError
+from itkm_core.errors import ItkmWarning, ModelError, shortened
+from itkm_core.model.checkpoint import IMAGE, find_weights, mismatch
 from itkm_core.model.pretrained import (
     Weights,
     embedded_weights,
@@ -30,6 +32,7 @@ from itkm_core.model.tiny import TINY_CONFIG, TINY_MEAN, TINY_NAME, TINY_STD, bu
 _UNPICKLE = (
     "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # makes torch read pickles with code in them by default
 )
+_OPEN_CLIP_READS = ("", "module.", "state_dict", "state_dict / module.")  # see `Found.where`
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class LoadedClip:
         name: the name the model was loaded by.
         pretrained: the tag or path its weights came from; None for the embedded model's own.
         quick_gelu: whether its activations are OpenAI's QuickGELU.
+        has_text: whether the weights held the text encoder; if not, it is untrained.
     """
 
     model: Any
@@ -54,10 +58,15 @@ class LoadedClip:
     name: str
     pretrained: str | None
     quick_gelu: bool
+    has_text: bool = True
 
 
 def load_clip(
-    name: str, pretrained: str | None = None, *, device: str | torch.device = "cpu"
+    name: str,
+    pretrained: str | None = None,
+    *,
+    device: str | torch.device = "cpu",
+    text: bool = True,
 ) -> LoadedClip:
     """Load a CLIP by name.
 
@@ -66,6 +75,9 @@ def load_clip(
         pretrained: an open_clip tag of that model (`openai`, `laion2b_s34b_b88k`, ...), or the path
             of a .safetensors, .pt, .pth or .bin file with its weights. None only for `itkm-tiny`.
         device: where the model goes.
+        text: False if the text encoder is not needed, and the file may hold the image encoder alone.
+
+    A file may be a training's checkpoint (see `find_weights`); an ItkmWarning then says what was found in it.
 
     OpenAI's models were trained with QuickGELU. A tag implies it (`ViT-B-16` with `openai`), and
     so can an `open_clip_config.json` beside a local file; for a local file alone the name must say
@@ -79,7 +91,12 @@ def load_clip(
     weights = _find_weights(name, pretrained)
     quick_gelu = _quick_gelu(name, weights)
     model = build_clip(name, quick_gelu=quick_gelu)
-    _load_into(model, weights, name)
+    image_only = _load_into(model, weights, name)
+    if text and image_only:
+        raise ModelError(
+            f"{weights.path} holds the image encoder of {name} alone, and this configuration needs the text encoder "
+            "too: give the weights of the whole CLIP, or start from its tag"
+        )
     size = model.visual.image_size
     height, width = (size, size) if isinstance(size, int) else size
     return LoadedClip(
@@ -91,6 +108,7 @@ def load_clip(
         name=name,
         pretrained=pretrained,
         quick_gelu=quick_gelu,
+        has_text=not image_only,
     )
 
 
@@ -166,23 +184,38 @@ def _quick_gelu(name: str, weights: Weights) -> bool:
     return bool(config.get("quick_gelu", False))
 
 
-def _load_into(model: Any, weights: Weights, name: str) -> None:
+def _load_into(model: Any, weights: Weights, name: str) -> bool:
+    """Fill the model. Returns whether the file held its image encoder alone."""
     import open_clip
 
-    if weights.path.suffix != ".safetensors" and os.environ.get(_UNPICKLE):
+    path = weights.path
+    if path.suffix != ".safetensors" and os.environ.get(_UNPICKLE):
         # open_clip reads a file again, without weights_only, after a TypeError, which a malicious file can provoke.
         raise ModelError(
-            f"{_UNPICKLE} is set, under which {weights.path} could run code while it is read. Unset it, or give "
+            f"{_UNPICKLE} is set, under which {path} could run code while it is read. Unset it, or give "
             "the weights as .safetensors"
         )
-    try:
-        open_clip.load_checkpoint(model, str(weights.path), strict=True, weights_only=True)
-    except Exception as error:  # a damaged file surfaces as any of a dozen types
+    wanted = model.state_dict()
+    found = find_weights(path, wanted)
+    image = {key: value for key, value in wanted.items() if key.startswith(IMAGE)}
+    needed = image if found.image_only else wanted
+    said = mismatch(found.state, needed, found.others)
+    if (said or found.image_only) and found.where in _OPEN_CLIP_READS:
+        try:  # it also converts some formats, and positions of another size
+            open_clip.load_checkpoint(model, str(path), strict=True, weights_only=True)
+            return False
+        except Exception as error:  # noqa: BLE001 - a damaged file surfaces as any of a dozen types
+            if not found.state:
+                said = shortened(error)
+    if said:
         raise ModelError(
-            f"The weights at {weights.path} do not fit model.name {name!r} or cannot be read: "
-            f"{' '.join(str(error).split())[:400]}. Expected a state dict of exactly this model; "
-            "change model.name to the model they belong to, or model.pretrained to another file"
-        ) from error
+            f"The weights at {path} do not fit model.name {name!r}: {said}. Expected a state dict of exactly this "
+            "model; change model.name to the model they belong to, or model.pretrained to another file"
+        )
+    model.load_state_dict(found.state, strict=not found.image_only)
+    if told := found.told():
+        warnings.warn(f"{path}: {told}", ItkmWarning, stacklevel=3)
+    return found.image_only
 
 
 def _tokenizer(name: str) -> Any:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from itkm_core.errors import ModelError
+from itkm_core.errors import ItkmWarning, ModelError
 from itkm_core.model.tiny import TINY_MEAN, TINY_NAME, TINY_STD
 from itkm_core.storage.locks import exclusive, node_lock
 
@@ -113,6 +113,7 @@ def file_weights(path: Path, mean: Colour, std: Colour) -> Weights:
             warnings.warn(
                 f"{path} looks like OpenAI's weights, which need QuickGELU: unless model.name ends "
                 "in -quickgelu, features are wrong without any error",
+                ItkmWarning,
                 stacklevel=2,
             )
         return Weights(path, mean, std)

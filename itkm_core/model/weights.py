@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 
-from itkm_core.errors import ModelError
+from itkm_core.errors import ModelError, shortened
+from itkm_core.model.checkpoint import mismatch
 from itkm_core.model.clip import LoadedClip, build_clip
 from itkm_core.model.image_encoder import ImageEncoder
 
@@ -144,13 +145,15 @@ def load_encoder(
         )
     try:
         state = {key: value.float() for key, value in load_safetensors(data).items()}
-        encoder.load_state_dict(state, strict=True, assign=True)
-    except Exception as error:  # safetensors and torch each raise their own types
+        said = mismatch(state, encoder.state_dict())
+    except Exception as error:  # noqa: BLE001 - safetensors raises types of its own
+        said = shortened(error)
+    if said:
         raise ModelError(
             f"{name}: the weights do not fit the encoder they are recorded as ({info.model_name}, "
-            f"image size {info.image_size}): {' '.join(str(error).split())[:400]}. Save it "
-            "again"
-        ) from error
+            f"image size {info.image_size}): {said}. Save it again"
+        )
+    encoder.load_state_dict(state, strict=True, assign=True)
     return encoder.to(device).eval(), info
 
 

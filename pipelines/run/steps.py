@@ -47,6 +47,7 @@ class RunContext:
     telemetry: Telemetry = field(default_factory=Telemetry)
     extracting: Lock = field(default_factory=Lock)
     checkpoint: Place | None = None  # of round 1's encoder; None: CLIP as it was pre-trained
+    needs_text: bool = False  # whether a later step learns texts with the CLIP's text encoder
 
     def place(self, step: Step) -> Place:
         return self.run.step(step.name)
@@ -73,6 +74,7 @@ class RunContext:
             self.config.seed,
             checkpoint,
             self.config.components.scenario_embedding,
+            self.needs_text,
         )
 
 

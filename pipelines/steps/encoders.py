@@ -25,7 +25,7 @@ class EncoderSource:
     """A recipe for an encoder that any process can follow.
 
     `checkpoint` is a trained round's folder; None means CLIP as it was pre-trained, with a fresh scenario
-    embedding unless that is off.
+    embedding unless that is off. `text`: the CLIP's text encoder is needed later, so its weights must be there.
     """
 
     model: ModelConfig
@@ -33,6 +33,7 @@ class EncoderSource:
     seed: int
     checkpoint: Place | None = None
     scenario_embedding: bool = True
+    text: bool = False
 
     def load(self, device: torch.device | str = "cpu") -> tuple[ImageEncoder, EncoderInfo]:
         """The encoder on `device` and its record. The same source gives the same weights anywhere."""
@@ -42,7 +43,7 @@ class EncoderSource:
         if self.checkpoint is not None:
             return load_encoder((self.checkpoint / WEIGHTS).read_bytes(), device=device)
         encoder, info = make_encoder(
-            load_clip(self.model.name, self.model.pretrained),
+            load_clip(self.model.name, self.model.pretrained, text=self.text),
             self.scenarios,
             image_size=self.model.image_size,
             scenario_embedding=self.scenario_embedding,

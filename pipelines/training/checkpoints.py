@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from itkm_core.errors import StorageError
+from itkm_core.errors import StorageError, shortened
 from itkm_core.storage.object_store import patiently
 
 STATE = "state.json"  # in every checkpoint; its "step" is the number of steps done
@@ -57,7 +57,7 @@ def resume(checkpoint: Any, name: str, load: Callable[[Path, Any], None]) -> int
         return 0
     with opened(checkpoint) as folder:
         load(folder, read_state((folder / name).read_bytes(), f"{checkpoint.path}/{name}"))
-        return int(json.loads((folder / STATE).read_text())["step"])
+        return int(json.loads((folder / STATE).read_bytes())["step"])
 
 
 def state_bytes(state: Any) -> bytes:
@@ -87,7 +87,7 @@ def read_state(data: bytes, name: str) -> Any:
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # hostile bytes surface as any of a dozen types
-        said = " ".join(str(error).split())[:200]
+        said = shortened(error)
         # Not a TrainingError, which every worker raises at the same step: this may be one machine's disk.
         raise StorageError(
             f"{name} is damaged, or holds more than tensors and plain values, and was not read ({said}): delete the "

@@ -19,7 +19,7 @@ import torch
 from open_clip.transformer import QuickGELU
 from safetensors.torch import save_file
 
-from itkm_core.errors import ModelError
+from itkm_core.errors import ItkmWarning, ModelError
 from itkm_core.model import clip as clip_module
 from itkm_core.model import pretrained
 from itkm_core.model.clip import build_clip, load_clip
@@ -160,7 +160,8 @@ def test_pt_files_are_read_as_tensors_only(
         return read(*args, **options)
 
     monkeypatch.setattr(torch, "load", load)
-    loaded = load_clip("small", str(tmp_path / "small.pt")).model.state_dict()
+    with pytest.warns(ItkmWarning, match="under state_dict$"):
+        loaded = load_clip("small", str(tmp_path / "small.pt")).model.state_dict()
     assert asked == [True]
     assert set(loaded) == set(state)
     assert all(torch.equal(loaded[name], value) for name, value in state.items())
