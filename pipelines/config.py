@@ -9,7 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -31,6 +30,7 @@ from itkm_core.learning.config import (
     TextUpdateConfig,
 )
 from itkm_core.storage.paths import refuse_secrets
+from pipelines.yaml_text import parse_yaml
 
 if TYPE_CHECKING:
     from itkm_core.clustering.options import LabelOptions
@@ -319,17 +319,17 @@ def _names(raw: Mapping[str, Any]) -> frozenset[str]:
 
 def _read_recipe(recipe: str) -> dict[str, Any]:
     if recipe in recipe_names():
-        text = files("pipelines").joinpath("recipes", f"{recipe}.yaml").read_text()
+        text = files("pipelines").joinpath("recipes", f"{recipe}.yaml").read_bytes()
     elif Path(recipe).is_file():
-        text = Path(recipe).read_text()
+        try:
+            text = Path(recipe).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"recipe {recipe!r} cannot be read: {error.strerror}") from error
     else:
         raise ConfigError(
             f"no recipe {recipe!r}: expected one of {', '.join(recipe_names())}, or a YAML file"
         )
-    try:
-        raw = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"recipe {recipe!r} is not YAML: {error}") from error
+    raw = parse_yaml(text, f"recipe {recipe!r}") or {}
     if not isinstance(raw, dict):
         raise ConfigError(
             f"recipe {recipe!r}: expected keys and values, found a {type(raw).__name__}"
@@ -350,7 +350,4 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         if not isinstance(child, dict):
             raise ConfigError(f"override {override!r}: {parent!r} is a value, not a section")
         node = child
-    try:
-        node[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"override {override!r}: {text!r} is not a YAML value") from error
+    node[last] = parse_yaml(text, f"the value of override {override!r}")

@@ -27,6 +27,7 @@ import yaml
 from itkm_core.errors import ConfigError, StorageError
 from itkm_core.storage.place import Place
 from pipelines.artifacts.differences import differences
+from pipelines.yaml_text import parse_yaml
 
 MANIFEST = "manifest.json"
 INPUTS = "inputs.json"
@@ -172,13 +173,13 @@ def open_run(place: Place, identity: Mapping[str, Any], resolved: Mapping[str, A
 
 
 def read_run(place: Place) -> tuple[RunFolder, dict[str, Any]]:
-    """The run at `place` and its config.yaml. StorageError where there is none."""
+    """The run at `place` and its config.yaml. StorageError where there is none, or a damaged one."""
     config = place / "config.yaml"
     if not config.exists():
         raise StorageError(f"no run at {place}: expected config.yaml in it; check the path")
     try:
-        document = yaml.safe_load(config.read_bytes())
-    except (yaml.YAMLError, ValueError):  # also of letters that are none
+        document = parse_yaml(config.read_bytes(), str(config))
+    except ConfigError:
         document = None
     parts = (document.get("identity"), document.get("config")) if isinstance(document, dict) else ()
     if not parts or not all(isinstance(part, dict) for part in parts):

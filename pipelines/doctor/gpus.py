@@ -7,6 +7,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+from itkm_core.errors import shortened
+
 
 def torch_gpus() -> dict[str, Any]:
     """Name and memory of each device, which has to compute something first."""
@@ -47,7 +49,7 @@ def asked(library: str, question: Callable[[], dict[str, Any]]) -> dict[str, Any
     try:
         return question()
     except Exception as error:  # noqa: BLE001 - three libraries and a driver, each with its own types
-        return {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+        return {"error": f"{type(error).__name__}: {shortened(error)}"}
 
 
 if __name__ == "__main__":

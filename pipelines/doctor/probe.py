@@ -147,7 +147,13 @@ def _guarded(step: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
     try:
         return step(*arguments) or {}
     except Exception as error:  # noqa: BLE001 - that something cannot be determined is a fact too
-        return {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+        return {"error": f"{type(error).__name__}: {shortened(error)}"}
+
+
+def shortened(error: object, most: int = 300) -> str:
+    """As `itkm_core.errors.shortened`, which the node need not have."""
+    said = " ".join(str(error).split())
+    return said if len(said) <= most else f"{said[: most // 3]} ... {said[-(most - most // 3) :]}"
 
 
 def _package(name: str) -> str | None:
@@ -222,13 +228,25 @@ def _corpus(asked: Mapping[str, Any]) -> dict[str, Any]:
 def _gpus(raylet: Mapping[str, str], seconds: float) -> dict[str, Any]:
     """The GPUs that the libraries see, in a separate process: Ray hides them from a task that asks for none, and
     the answer must survive a driver that hangs or a library that ends its process."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    found = importlib.util.find_spec("pipelines")
+    # Before the working directory, which Ray adds, and whatever of that name is there.
+    ours = (
+        [os.path.dirname(each) for each in found.submodule_search_locations or ()] if found else []
+    )
+    folders = os.pathsep.join(filter(None, [*ours, *sys.path]))
+    environment = {**os.environ, "PYTHONPATH": folders, "PYTHONSAFEPATH": "1"}
     environment.pop("CUDA_VISIBLE_DEVICES", None)
     if "CUDA_VISIBLE_DEVICES" in raylet:
         environment["CUDA_VISIBLE_DEVICES"] = raylet["CUDA_VISIBLE_DEVICES"]
     command = [sys.executable, "-m", "pipelines.doctor.gpus"]
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=seconds, check=False
+        command,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=seconds,
+        check=False,
     )
     if done.returncode != 0:
         last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -22,6 +21,7 @@ from itkm_core.collections.pattern import DEFAULT_PATTERN, compile_pattern
 from itkm_core.corpus.images import ImageLimits
 from itkm_core.errors import ConfigError
 from itkm_core.storage.paths import is_local, join
+from pipelines.yaml_text import parse_yaml
 
 
 class _Section(BaseModel):
@@ -142,11 +142,12 @@ def load_ingest_config(path: str | os.PathLike[str]) -> IngestConfig:
     """
     file = Path(path)
     try:
-        raw = yaml.safe_load(file.read_text())
+        data = file.read_bytes()
     except FileNotFoundError as error:
         raise ConfigError(f"no ingest config at {file}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read the ingest config {file}: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read the ingest config {file}: {error.strerror}") from error
+    raw = parse_yaml(data, f"cannot read the ingest config {file}: it")
     if not isinstance(raw, dict):
         raise ConfigError(
             f"{file} holds a {type(raw).__name__}; expected the key `sources:` with a list"
