@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 
 import grpc
 import ray
-from rich.console import Console
 
 from itkm_core.errors import StorageError
+from pipelines.console import Console
+from pipelines.own_packages import for_workers
 from pipelines.signals import heed_sigterm, interrupt
 
 
@@ -34,7 +35,8 @@ def ray_session(console: Console) -> Iterator[None]:
     # Without these every run prints notes on a default that is about to change and on usage reports.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
+    # Ray Data logs an error, with a traceback, beside raising it.
+    os.environ.setdefault("RAY_DATA_LOG_LEVEL", "CRITICAL")
     if address:
         # For /api/train/v2/runs/v1 of the dashboard. Costs an actor of 0.7 GB on the head, which outlives the run.
         os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "1")
@@ -45,11 +47,17 @@ def ray_session(console: Console) -> Iterator[None]:
         os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
     if address:
         probe(address)
+    runtime_env = for_workers()
     where = f"the Ray cluster at {address}" if address else "a local Ray"
-    console.print(f"Connecting to {where} ...", highlight=False)
+    console.print(f"Connecting to {where} ...")
     try:
         if address:
-            context = ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            context = ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env=runtime_env,
+            )
         else:
             keep_token_private()
             context = ray.init(
@@ -59,6 +67,7 @@ def ray_session(console: Console) -> Iterator[None]:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 object_store_memory=_object_store_bytes(),
+                runtime_env=runtime_env,
             )
             _have_restarts_noted()
     except SystemExit:  # SIGTERM, while the handler that `ray.init` sets was in place
@@ -70,9 +79,7 @@ def ray_session(console: Console) -> Iterator[None]:
     heed_sigterm()
     if context.dashboard_url:
         console.print(
-            f"Ray dashboard: http://{context.dashboard_url} (`ray get-auth-token` prints its token)",
-            highlight=False,
-            soft_wrap=True,
+            f"Ray dashboard: http://{context.dashboard_url} (`ray get-auth-token` prints its token)"
         )
     try:
         yield
