@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,6 +13,8 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+
+from pipelines.console import Console
 
 Report = Callable[[str, int, int], None]
 
@@ -29,7 +30,7 @@ _STAGES = {
 def stage_bars(console: Console) -> Iterator[Report]:
     """Yields report(stage, done, total); total is 0 while unknown, stage "reused" means there is nothing to do."""
     columns = (
-        TextColumn("  {task.description:<15}"),
+        TextColumn("  {task.description:<15}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -44,7 +45,7 @@ def stage_bars(console: Console) -> Iterator[Report]:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(_STAGES[stage], total=total or None)
                 if not console.is_terminal:
-                    console.print(f"  {_STAGES[stage]} ...", highlight=False)
+                    console.print(f"  {_STAGES[stage]} ...")
             bars.update(tasks[stage], completed=done, total=total or None)
 
         yield report

@@ -14,13 +14,12 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
-from rich.markup import escape
 from typer import Argument, Option
 
-from itkm_core.errors import ItkmError
 from itkm_core.storage.paths import refuse_secrets
 from pipelines.config import DEFAULT_RECIPE, load_config, recipe_names
+from pipelines.console import Console, headed, settle_streams
+from pipelines.faults import refuse_bytes, users_words
 from pipelines.secrets import without_secrets
 from pipelines.signals import heed_sigterm, interrupted_code
 
@@ -94,7 +93,7 @@ def synth(
     with stage_bars(console) as report:
         made = write_people(config, out, progress=lambda done, all: report("draw", done, all))
     how = " (reused)" if made.reused else ""
-    console.print(f"{made.num_images:,} pictures{how} in {out}", highlight=False, soft_wrap=True)
+    console.print(f"{made.num_images:,} pictures{how} in {out}")
 
 
 @app.command(rich_help_panel=MAKE)
@@ -155,7 +154,7 @@ def ingest(
         connect = partial(ray_session, console)
         corpus = run_ingest(wanted, out, progress=progress, connect=connect)
     print_summary(console, corpus)
-    console.print(f"corpus                 {out}", highlight=False, soft_wrap=True)
+    console.print(f"corpus                 {out}")
 
 
 @app.command(rich_help_panel=TRAIN)
@@ -173,11 +172,8 @@ def run(
     config = load_config(recipe, overrides)
     scored = Corpus.open(corpus).has_identities  # a wrong path is reported before Ray starts
     if config.model.name == "itkm-tiny":
-        console.print(
-            "[yellow]note[/] itkm-tiny knows only small drawn people; for photographs use --recipe joint",
-            highlight=False,
-            soft_wrap=True,
-        )
+        said = "itkm-tiny knows only small drawn people; for photographs use --recipe joint"
+        console.print(headed("note", "yellow", said))
     done = run_pipeline(config, corpus, out, console, connect=partial(ray_session, console))
     print_next(console, done, scored=scored)
 
@@ -277,7 +273,7 @@ def ablate(
     study = open_study(corpus, recipe, overrides or [], seeds, out, rows)
     waiting = study.waiting()
     kept = len(study.keys) - len(waiting)
-    console.print(f"{len(study.keys)} runs, {kept} of them finished and kept", highlight=False)
+    console.print(f"{len(study.keys)} runs, {kept} of them finished and kept")
     if waiting:
         with ray_session(console):
             run_study(study, console, at_once=at_once)
@@ -307,14 +303,14 @@ def evaluate(
     where = folder.step(name) / "evaluation.json"
     if json_path is not None:
         where = write_evaluation(Place.at(json_path), name, result)
-    console.print(f"JSON                   {where}", highlight=False, soft_wrap=True)
+    console.print(f"JSON                   {where}")
 
 
 @app.command("config", rich_help_panel=CHECK)
 def show_config(recipe: Recipe = DEFAULT_RECIPE, overrides: Overrides = None) -> None:
     """Print the resolved configuration."""
     resolved = load_config(recipe, overrides).model_dump(mode="json")
-    print(yaml.safe_dump(resolved, sort_keys=False), end="")
+    console.print(yaml.safe_dump(resolved, sort_keys=False), end="")
 
 
 @app.command(rich_help_panel=CHECK)
@@ -330,7 +326,7 @@ def dag(
 
     config = load_config(recipe, overrides)
     rounds = rounds_of(config, open_corpus(config, corpus))
-    print(as_mermaid(rounds) if mermaid else as_text(rounds))
+    console.print(as_mermaid(rounds) if mermaid else as_text(rounds))
 
 
 @app.command(rich_help_panel=CHECK)
@@ -358,12 +354,14 @@ def doctor(
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry point of the console script."""
+    """The `itkm` command, with the arguments of the process unless there are others."""
+    settle_streams()
     errors = Console(stderr=True)
     code: Any = 0
     heed_sigterm()
     try:
         for argument in sys.argv[1:] if argv is None else argv:
+            refuse_bytes(argument)
             refuse_secrets(argument)  # before it is printed or stored
         code = app(args=argv, standalone_mode=False)
     except typer.Exit as end:
@@ -371,14 +369,12 @@ def main(argv: list[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except Exception as error:  # noqa: BLE001 - the last resort
-        explain = getattr(error, "format_message", None)  # a wrong option, in the words of click
-        if explain is not None or isinstance(error, ItkmError):
-            said = escape(without_secrets(explain() if explain else str(error)))
-            errors.print(f"[red]error[/] {said}", highlight=False, soft_wrap=True)
+        if (said := users_words(error)) is not None:
+            errors.print(headed("error", "red", without_secrets(said)))
             code = 2
         else:
             sys.stderr.write(without_secrets(traceback.format_exc()))
-            errors.print("[red]bug[/] this is not your mistake; please report the above")
+            errors.print(headed("bug", "red", "this is not your mistake; please report the above"))
             code = 1
     interrupted = code == 130  # typer also turns Ctrl-C into this, silently
     if interrupted:
@@ -386,8 +382,11 @@ def main(argv: list[str] | None = None) -> None:
     try:
         if interrupted:
             errors.print(INTERRUPTED)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        console.finish()
+        errors.finish()
+        if console.lost:
+            errors.print(headed("error", "red", f"the output is not complete: {console.lost}"))
+            code = code or 2
     finally:  # the reader of a pipe may be gone, and a second signal may come
         if code:
             # Steps wait for Ray in threads that cannot be stopped; they must not delay the exit.

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
-
-from rich.console import Console
+from functools import cached_property
 
 from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import ConfigError, CorpusError, StorageError, TrainingError
@@ -29,6 +27,7 @@ from pipelines.artifacts.hold import held
 from pipelines.artifacts.labels import LABELS_FILE
 from pipelines.artifacts.run_folder import RunFolder, open_run, read_run
 from pipelines.config import RunConfig, load_config
+from pipelines.console import Console
 from pipelines.run.command import open_corpus, rounds_of, run_pipeline, start_run
 from pipelines.run.dag import Kind
 from pipelines.run.tables import percent
@@ -156,13 +155,13 @@ def run_study(study: Study, console: Console, *, at_once: int | None = None) -> 
     jobs = study.waiting()
     compute = load_config(study.recipe, list(study.overrides)).compute
     beside = runs_at_once(ray.cluster_resources(), compute, len(jobs), at_once)
-    console.print(f"{len(jobs)} runs, {beside} at a time", highlight=False)
+    console.print(f"{len(jobs)} runs, {beside} at a time")
 
     def work(job: Job, log: Console) -> None:
         key = (job.name, job.seed)
         config = study.config(key, 1 / beside)
         shared = study.share(key, config)
-        log.print(f"{len(shared)} steps copied from other rows", highlight=False)
+        log.print(f"{len(shared)} steps copied from other rows")
         run_pipeline(config, study.path, study.place(key).uri, log)
 
     def on_end(job: Job) -> str:
@@ -172,7 +171,7 @@ def run_study(study: Study, console: Console, *, at_once: int | None = None) -> 
         scores = study.scores[job.name, job.seed]
         return "mAP " + ", ".join(f"{name} {percent(s['mean_ap'])}" for name, s in scores.items())
 
-    with held(study.out, partial(console.print, highlight=False, markup=False, soft_wrap=True)):
+    with held(study.out, console.print):
         failures = side_by_side(jobs, work, at_once=beside, console=console, on_end=on_end)
     study.failures.update(failures)
 
@@ -193,7 +192,7 @@ def write_tables(study: Study) -> Result:
         ),
     }
     (study.out / f"{TABLE}.json").write_json(result)
-    (study.out / f"{TABLE}.md").write_bytes(as_markdown(result).encode())
+    (study.out / f"{TABLE}.md").write_bytes(as_markdown(result).encode(errors="replace"))
     return result
 
 
@@ -214,7 +213,7 @@ def report(study: Study, console: Console, *, plot: bool) -> None:
             suffixes.append(name)
     console.print(as_rich(result, f"ablation of {study.recipe}, {_seeds(study)}"))
     files = f"{TABLE}.{{{','.join(suffixes)}}}"
-    console.print(f"{'table':<22} {study.out / files}", highlight=False, soft_wrap=True)
+    console.print(f"{'table':<22} {study.out / files}")
     if study.failures:
         names = ", ".join(f"{name} seed {seed}" for name, seed in study.failures)
         raise TrainingError(

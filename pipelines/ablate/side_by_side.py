@@ -11,10 +11,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rich.console import Console
-
-from itkm_core.errors import ItkmError
 from itkm_core.storage.place import Place
+from pipelines.console import Console
+from pipelines.faults import users_error
 from pipelines.secrets import without_secrets
 
 LOG_WIDTH = 160
@@ -58,10 +57,10 @@ def side_by_side(
             try:
                 work(job, log)
             except Exception as error:
-                log.print(f"error {_words(error)}", markup=False, soft_wrap=True)
-                if not isinstance(error, ItkmError):
+                log.print(f"error {_words(error)}")
+                if users_error(error) is None:
                     told = without_secrets(traceback.format_exc())
-                    log.print(told, markup=False, soft_wrap=True)
+                    log.print(told)
                 raise
 
     pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="itkm-run")
@@ -95,22 +94,21 @@ def log_console(place: Place) -> Iterator[Console]:
     if place.is_local:
         _, path = place.resolve()
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "a", buffering=1, encoding="utf-8") as file:
+        with open(path, "a", buffering=1, encoding="utf-8", errors="replace") as file:
             yield Console(file=file, width=LOG_WIDTH, color_system=None, force_terminal=False)
         return
-    text = io.StringIO(place.read_bytes().decode() if place.exists() else "")
+    text = io.StringIO(place.read_bytes().decode(errors="replace") if place.exists() else "")
     text.seek(0, io.SEEK_END)
     try:
         yield Console(file=text, width=LOG_WIDTH, color_system=None, force_terminal=False)
     finally:
-        place.write_bytes(text.getvalue().encode())
+        place.write_bytes(text.getvalue().encode(errors="replace"))
 
 
 def _words(error: Exception) -> str:
     """The message of an error; for a fault of ours also its type."""
-    words = str(error) if isinstance(error, ItkmError) else f"{type(error).__name__}: {error}"
-    return without_secrets(words)
+    return without_secrets(str(users_error(error) or f"{type(error).__name__}: {error}"))
 
 
 def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(line)

@@ -13,6 +13,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipelines.doctor import disks, probe
+from pipelines.faults import users_error
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ def ask(
         try:
             found[waiting[reference].id] = ray.get(reference)
         except Exception as error:  # noqa: BLE001 - a lost node, a full disk, an import that fails there
-            said = getattr(error, "cause", None) or error
-            silent[waiting[reference].id] = " ".join(str(said).split())[:300]
+            said = users_error(error) or getattr(error, "cause", None) or error
+            silent[waiting[reference].id] = probe.shortened(said)
     for reference in late:
         ray.cancel(reference, force=True)
         silent[waiting[reference].id] = f"no answer within {seconds:g} s"

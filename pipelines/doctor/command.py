@@ -9,13 +9,13 @@ from typing import Any
 
 import ray
 from pyarrow import fs as pafs
-from rich.console import Console
 
 from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import ItkmError
 from itkm_core.storage.paths import resolve
 from pipelines.artifacts.blocks import Block
 from pipelines.config import ModelConfig, RunConfig
+from pipelines.console import Console
 from pipelines.doctor.ask import Node, ask, cluster_nodes
 from pipelines.doctor.judge_cluster import (
     Line,
@@ -115,9 +115,7 @@ def doctor(request: DoctorRequest, console: Console) -> bool:
     """Examine and report. Returns whether a check failed."""
     for name, given in (("--corpus", request.corpus), ("--out", request.out)):
         if given is None:
-            console.print(
-                f"{name} is not given: the checks that need it are skipped", highlight=False
-            )
+            console.print(f"{name} is not given: the checks that need it are skipped")
     return report(examine(request, cluster_nodes()), console)
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console
-from rich.markup import escape
-
+from pipelines.console import Console, headed
 from pipelines.doctor.judge_cluster import Line
 from pipelines.secrets import without_secrets
 
@@ -20,9 +18,7 @@ def report(lines: Iterator[Line], console: Console) -> bool:
         count[line.verdict] += 1
         advice = f": {line.advice}" if line.advice else ""
         colour = _COLOURS[line.verdict]
-        text = escape(without_secrets(f"{line.check:<10} {line.seen}{advice}"))
-        console.print(f"[{colour}]{line.verdict:<4}[/] {text}", highlight=False, soft_wrap=True)
-    console.print(
-        ", ".join(f"{number} {verdict}" for verdict, number in count.items()), highlight=False
-    )
+        text = without_secrets(f"{line.check:<10} {line.seen}{advice}")
+        console.print(headed(f"{line.verdict:<4}", colour, text))
+    console.print(", ".join(f"{number} {verdict}" for verdict, number in count.items()))
     return count["fail"] > 0

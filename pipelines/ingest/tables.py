@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from itkm_core.collections.finding import in_words
 from itkm_core.corpus.schema import Corpus
 from itkm_core.corpus.writer import count_values
+from pipelines.console import Console
 
 CAMERAS_SHOWN = 20
 
@@ -20,7 +19,7 @@ def print_summary(console: Console, corpus: Corpus) -> None:
     """Print what is in a corpus, and what a user should know of how it was read."""
     console.print(summary_table(corpus))
     for line in summary_notes(corpus):
-        console.print(Text(line), soft_wrap=True)
+        console.print(line)
 
 
 def summary_notes(corpus: Corpus) -> Iterator[str]:

@@ -20,6 +20,7 @@ from itkm_core.corpus.images import BadImage, Examined, ImageLimits, eight_bits,
 from itkm_core.corpus.writer import ACCEPTED_SCHEMA, write_shard
 from itkm_core.storage.object_store import patiently
 from itkm_core.storage.paths import resolve
+from pipelines.faults import carried, unwrapped
 
 READ_AHEAD = 16
 """Requests in flight to an object store; a local disk needs none."""
@@ -97,6 +98,7 @@ def write_all(
     return faults
 
 
+@carried()
 def inspect_pictures(batch: pa.Table, roots: list[str], limits: ImageLimits) -> pa.Table:
     """Ray Data step: the properties of each listed picture, or why it cannot be used."""
     columns: dict[str, list] = {name: [] for name in INSPECTED_SCHEMA.names}
@@ -122,6 +124,7 @@ def inspect_pictures(batch: pa.Table, roots: list[str], limits: ImageLimits) -> 
     return pa.table(columns, schema=INSPECTED_SCHEMA)
 
 
+@carried()
 def write_shards(batch: pa.Table, roots: list[str], out: str) -> pa.Table:
     """Ray Data step: write one shard per row. A fault is returned as a row, to be reported as one clear line."""
     written: list[int] = []
@@ -214,10 +217,12 @@ def _mapped(
     context = ray.data.DataContext.get_current()
     before = context.enable_progress_bars
     context.enable_progress_bars = False
+    context.raise_original_map_exception = True  # Ray Data's own would lose it
     try:
         dataset = ray.data.from_arrow(tables).map_batches(
             step, batch_size=batch_size, batch_format="pyarrow", fn_kwargs=arguments
         )
-        yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow")
+        with unwrapped():
+            yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow")
     finally:
         context.enable_progress_bars = before

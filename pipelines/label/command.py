@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
 
 from itkm_core.clustering.options import check_eps_values
 from itkm_core.clustering.sweep import eps_range
@@ -18,6 +15,7 @@ from itkm_core.storage.place import Place
 from pipelines.artifacts.claim import claim
 from pipelines.artifacts.hold import held
 from pipelines.config import DEFAULT_RECIPE, RunConfig, load_config, make_config
+from pipelines.console import Console
 
 if TYPE_CHECKING:
     from pipelines.label.against import Against
@@ -130,8 +128,7 @@ def _from_corpus(
         if unknown:
             console.print(
                 f"note: the encoder was not trained on {', '.join(unknown)}: the mean of its scenario "
-                "embeddings is used",
-                highlight=False,
+                "embeddings is used"
             )
     sweeping = values is not None and not config.labels.chooses_eps
     with _output(request.out, console) as out, ray_session(console):
@@ -230,7 +227,7 @@ def _output(out: str, console: Console) -> Iterator[Place]:
     if (place / "config.yaml").exists():
         raise StorageError(f"--out {out} is the folder of a run; give another")
     claim(place, "label", unmarked=_has_index)
-    with held(place, partial(console.print, highlight=False, markup=False, soft_wrap=True)):
+    with held(place, console.print):
         yield place
 
 

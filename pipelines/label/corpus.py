@@ -14,13 +14,13 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
-from rich.console import Console
 
 from itkm_core.errors import CorpusError
 from itkm_core.storage.place import Place
 from pipelines.artifacts.labels import read_labels
 from pipelines.artifacts.run_folder import RunFolder, digest_of
 from pipelines.config import RunConfig
+from pipelines.console import Console
 from pipelines.label.against import Against
 from pipelines.label.corpus_tasks import index_block, label_block, sweep_block
 from pipelines.label.encoder import encoder_digest, encoder_record
@@ -187,9 +187,7 @@ def label_corpus(
         first_id = labeller.first_id
         console.print(
             f"note: sample ids are those of the corpus + {first_id:,}: numbering continues after the "
-            f"largest of {against.run}",
-            highlight=False,
-            soft_wrap=True,
+            f"largest of {against.run}"
         )
     index = Index(out / FOLDER, config.labels, config.without_camera, encoder, {})
     write_labels(out, table, found, index, console, against, first_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from rich.console import Console
 
 from itkm_core.clustering import LabelOptions
 from itkm_core.clustering.footprint import estimate_memory, free_memory, gigabytes
@@ -12,6 +11,7 @@ from itkm_core.errors import FeatureError
 from itkm_core.neighbors.lookup import Lookup
 from itkm_core.storage.place import Place
 from pipelines.config import RunConfig
+from pipelines.console import Console
 from pipelines.label.against import Against
 from pipelines.label.group import Images, label_images, sweep_images, sweep_options
 from pipelines.label.index import FOLDER, Index, emptied
@@ -100,6 +100,5 @@ def _announce(console: Console, images: Images, options: LabelOptions) -> None:
     free = free_memory()
     beside = "" if free is None else f", {gigabytes(free)} are free"
     console.print(
-        f"{images.block.name}: {num:,} images take about {gigabytes(asked)} of memory{beside}",
-        highlight=False,
+        f"{images.block.name}: {num:,} images take about {gigabytes(asked)} of memory{beside}"
     )

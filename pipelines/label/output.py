@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich.console import Console
 
 from itkm_core.storage.place import Place
 from pipelines.artifacts.labels import LABELS_FILE
+from pipelines.console import Console
 from pipelines.label.against import Against
 from pipelines.label.group import PARAMETERS_FILE
 from pipelines.label.index import GroupRecord, Index, read_group, write_group
@@ -61,7 +61,7 @@ def write_labels(
     lines = [each.facts for each in found.values()]
     console.print(labels_table(lines) if against is None else arrivals_table(lines))
     print_notes(console, [note for each in found.values() for note in each.notes])
-    console.print(f"{'pseudo-labels':<22} {out / LABELS_FILE}", highlight=False, soft_wrap=True)
+    console.print(f"{'pseudo-labels':<22} {out / LABELS_FILE}")
 
 
 def write_sweeps(
@@ -74,7 +74,7 @@ def write_sweeps(
     (out / SWEEP_FILE).write_json({"groups": records})
     for where, record in records.items():
         print_sweep(console, record, where)
-    console.print(f"{'sweep':<22} {out / SWEEP_FILE}", highlight=False, soft_wrap=True)
+    console.print(f"{'sweep':<22} {out / SWEEP_FILE}")
     print_notes(console, notes)
 
 

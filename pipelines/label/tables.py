@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from itkm_core.clustering.guards import Condition
+from pipelines.console import Console
 from pipelines.run.tables import percent
 
 
@@ -57,12 +57,12 @@ def print_sweep(console: Console, record: Mapping[str, Any], where: str) -> None
         )
     console.print(table)
     said = record["failure"] if choice is None else f"eps {choice['eps']:g}: {choice['reason']}"
-    console.print(said, highlight=False, markup=False, soft_wrap=True)
+    console.print(said)
 
 
 def print_notes(console: Console, notes: Sequence[str]) -> None:
     for note in notes:
-        console.print(f"warning: {note}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"warning: {note}")
 
 
 def _numbers(title: str, first: str | None, names: Sequence[str]) -> Table:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-from rich.console import Console
 
 from itkm_core.corpus.schema import Corpus, narrow
 from itkm_core.errors import CorpusError
@@ -18,6 +17,7 @@ from pipelines.artifacts.hold import held
 from pipelines.artifacts.labels import LABELS_FILE, read_labels
 from pipelines.artifacts.run_folder import RunFolder, open_run
 from pipelines.config import RunConfig
+from pipelines.console import Console, headed
 from pipelines.run.dag import Kind, Round, plan_rounds
 from pipelines.run.engine import is_finished, run_round
 from pipelines.run.steps import RunContext
@@ -91,13 +91,14 @@ def run_pipeline(
     corpus = open_corpus(config, corpus_path)
     rounds = rounds_of(config, corpus)
     place = start_run(Place.at(out), config, corpus).place
-    with held(place, partial(console.print, highlight=False, markup=False, soft_wrap=True)):
+    with held(place, console.print):
         run = start_run(place, config, corpus)  # another may have been started there meanwhile
-        if is_finished(RunContext(config, corpus, run), rounds):
-            _run_rounds(RunContext(config, corpus, run), rounds, console)
+        context = RunContext(config, corpus, run, needs_text=config.needs_text)
+        if is_finished(context, rounds):
+            _run_rounds(context, rounds, console)
         else:
             with connect():
-                _run_rounds(RunContext(config, corpus, run, Telemetry.start()), rounds, console)
+                _run_rounds(replace(context, telemetry=Telemetry.start()), rounds, console)
         _finish(run, rounds, console)
     return run
 
@@ -121,7 +122,7 @@ def _run_rounds(context: RunContext, rounds: Sequence[Round], console: Console) 
     names: list[str] = []
     with ProgressDisplay(context.telemetry, console):
         for each in rounds:
-            console.print(f"[bold]{each.folder}[/]", highlight=False)
+            console.print(headed(each.folder, "bold"))
             manifests = run_round(
                 context,
                 each,
@@ -144,7 +145,7 @@ def print_next(console: Console, run: RunFolder, *, scored: bool) -> None:
 
 
 def _print_line(console: Console, what: str, where: str) -> None:
-    console.print(f"{what:<22} {where}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{what:<22} {where}")
 
 
 def _shown(place: Place) -> str:

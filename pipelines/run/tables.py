@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from itkm_core.clustering.footprint import gigabytes
 from pipelines.artifacts.run_folder import Manifest, RunFolder
+from pipelines.console import Console, headed
 from pipelines.run.dag import Kind, Round, Step
 
 # Headings of first columns: `uvi 1->0`, from the query's group to the gallery's, and `uvi/1`.
@@ -20,9 +20,9 @@ def print_step(console: Console, step: Step, manifest: Manifest, reused: bool) -
     """One line for a finished step."""
     how = "reused" if reused else f"{manifest.seconds:6.1f} s"
     line = f"  {step.title:<18} {how:>9}  {_of_step(step, manifest.facts)}"
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(line)
     if manifest.facts.get("warning"):
-        console.print("  warning: " + manifest.facts["warning"], markup=False, soft_wrap=True)
+        console.print("  warning: " + manifest.facts["warning"])
 
 
 def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
@@ -122,8 +122,7 @@ def print_round(console: Console, each: Round, manifests: Mapping[str, Manifest]
         longest = seconds.get(step.kind.value, 0.0)
         seconds[step.kind.value] = max(longest, manifests[step.name].seconds)
     parts.append(" ".join(f"{name} {value:.1f} s" for name, value in seconds.items()))
-    line = f"[bold]{each.folder}[/] " + " · ".join(parts)
-    console.print(line, highlight=False, soft_wrap=True)
+    console.print(headed(each.folder, "bold", " · ".join(parts)))
 
 
 def evaluation_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:

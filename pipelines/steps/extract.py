@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -22,10 +22,10 @@ from itkm_core.storage.paths import resolve
 from itkm_core.storage.place import Place
 from pipelines.artifacts.features import write_files
 from pipelines.config import ComputeConfig, RunConfig
+from pipelines.faults import carried, unwrapped
 from pipelines.steps.encoders import EncoderSource
 from pipelines.steps.extractor import PARTS, Extractor
 from pipelines.steps.shares import usable
-from pipelines.steps.tasks import users_error
 from pipelines.steps.workers import Machine, Workers, living_machines, plan_workers
 from pipelines.telemetry.handle import Telemetry
 
@@ -99,20 +99,18 @@ def extract(
         num_cpus=encoders.cpus,
         num_gpus=encoders.gpus,
     )
-    try:
+    with unwrapped():
         blocks = encoded.take_all()
-    except Exception as error:
-        if (mine := users_error(error)) is not None:
-            raise mine from None
-        raise  # with its cause: the trace of the process it happened in
     for block in blocks:
         if block["fault"]:
             raise ModelError(block["fault"])
+    notes = [block["note"] for block in blocks if block["note"]]
     write_files(out, [name for block in blocks for name in block["files"]])
     return {
         "actors": encoders.number,
         "threads": encoders.threads,
         "gpus": encoders.gpus,
+        **({"warning": notes[0]} if notes else {}),
         **speed(blocks, started),
     }
 
@@ -146,8 +144,10 @@ def read_shards(
 ) -> Iterator[pa.Table]:
     """Images of the wanted splits and scenarios in blocks of about `num_bytes`: no worker holds a whole shard."""
     columns = ["sample_id", "image", *PARTS]
-    for shard in batch["shard"].to_pylist():
-        for rows in _row_groups(shard, columns):
+    with carried():
+        for rows in chain.from_iterable(
+            _row_groups(shard, columns) for shard in batch["shard"].to_pylist()
+        ):
             wanted = pc.is_in(rows["split"], pa.array(splits))
             rows = rows.filter(pc.and_(wanted, pc.is_in(rows["scenario"], pa.array(scenarios))))
             parts = max(1, rows.nbytes // num_bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 
 from itkm_core.corpus.images import decode_image
 from itkm_core.corpus.transforms import to_tensor
-from itkm_core.errors import ItkmError
+from itkm_core.errors import ItkmError, ItkmWarning
 from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import part_folder
@@ -56,9 +57,12 @@ class Extractor:
         self.name = uuid4().hex
         self.decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.fault = ""
+        self.fault = self.note = ""
         try:
-            self.encoder, self.info = source.load(device=self.device)
+            with warnings.catch_warnings(record=True, category=ItkmWarning) as caught:
+                warnings.simplefilter("always", ItkmWarning)
+                self.encoder, self.info = source.load(device=self.device)
+            self.note = "; ".join(str(each.message) for each in caught)
             self.autocast = autocast(config.extract_precision, self.device)
         except ItkmError as error:
             # If raised, it would be tried again and come out as an error of Ray Data's.
@@ -74,7 +78,7 @@ class Extractor:
 
     def __call__(self, block: pa.Table) -> pa.Table:
         """Encode a block and write its features. Returns one row: which encoder, when it was done, how many
-        images, which files, and a fault, after which it encodes nothing more.
+        images, which files, a note for the user on the weights, and a fault, after which it encodes nothing more.
         """
         if self.fault:
             return self._row(0, [])
@@ -112,6 +116,7 @@ class Extractor:
                 "images": [images],
                 "files": pa.array([files], pa.list_(pa.string())),
                 "fault": [self.fault],
+                "note": [self.note],
             }
         )
 

@@ -19,6 +19,7 @@ from itkm_core.neighbors.kernels import Array, thread_count
 from itkm_core.neighbors.products import readable
 from itkm_core.neighbors.search import TORCH_FROM
 from itkm_core.neighbors.workers import Threads, Workers
+from pipelines.faults import unwrapped
 from pipelines.steps.workers import living_machines
 from pipelines.telemetry.handle import Telemetry
 
@@ -88,7 +89,8 @@ class RayTasks:
             _, pending = ray.wait(pending)
             done = len(references) - len(pending)
             self.telemetry.tell("label", f"{name} {done}/{len(references)}")
-        results: list[Result] = ray.get(references)
+        with unwrapped():
+            results: list[Result] = ray.get(references)
         return results
 
 

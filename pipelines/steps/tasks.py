@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import ray
-from ray.exceptions import RayTaskError
 
-from itkm_core.errors import ItkmError
+from pipelines.faults import unwrapped
 from pipelines.telemetry.handle import Telemetry
 from pipelines.telemetry.meter import peak_memory
 
@@ -29,12 +28,8 @@ def remote(
     task = ray.remote(measured).options(
         num_cpus=1, num_gpus=gpus, memory=memory or None, name=title, max_retries=3
     )
-    try:
+    with unwrapped():
         return ray.get(task.remote(function, title, telemetry or Telemetry(), *args))
-    except RayTaskError as error:
-        if (mine := users_error(error)) is not None:
-            raise mine from None
-        raise
 
 
 def measured(function: Callable[..., Any], step: str, telemetry: Telemetry, *arguments: Any) -> Any:
@@ -43,15 +38,3 @@ def measured(function: Callable[..., Any], step: str, telemetry: Telemetry, *arg
         return function(*arguments)
     finally:
         telemetry.memory(step, peak_memory())
-
-
-def users_error(error: BaseException) -> ItkmError | None:
-    """The first ItkmError among `error` and its causes, here or in the process it comes from."""
-    cause: BaseException | None = error
-    seen: set[int] = set()
-    while cause is not None and id(cause) not in seen:
-        if isinstance(cause, ItkmError):
-            return cause
-        seen.add(id(cause))
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    return None

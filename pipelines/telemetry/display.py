@@ -7,10 +7,10 @@ import time
 from types import TracebackType
 
 import ray
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from pipelines.console import Console
 from pipelines.telemetry.handle import Telemetry
 
 
@@ -53,7 +53,7 @@ class ProgressDisplay:
                 if terminal:
                     live.update(Text(line))
                 elif line and line != last_line and time.monotonic() - last_time > self.plain_every:
-                    self.console.print(Text(line), highlight=False)
+                    self.console.print(line)
                     last_line, last_time = line, time.monotonic()
         finally:
             if terminal:

@@ -12,9 +12,9 @@ from itkm_core.errors import TrainingError
 from itkm_core.storage.place import Place
 from pipelines.artifacts.run_folder import RAY_TRAIN, digest_of
 from pipelines.config import ComputeConfig
+from pipelines.faults import users_error
 from pipelines.steps.encoders import WEIGHTS
 from pipelines.steps.shares import usable
-from pipelines.steps.tasks import users_error
 from pipelines.steps.workers import Machine, Workers, living_machines, plan_workers
 from pipelines.training.checkpoints import STATE
 from pipelines.training.prompts_worker import TOKENS, prompts_loop

@@ -43,7 +43,7 @@ def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         yield
         ray.shutdown()
 

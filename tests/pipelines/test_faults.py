@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from itkm_core.errors import CorpusError
-from pipelines.steps.tasks import users_error
+from pipelines.faults import users_error
 
 
 class Wrapped(Exception):
