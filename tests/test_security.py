@@ -14,10 +14,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from itkm_core.errors import ItkmError
 from pipelines import cli, session
+from pipelines.console import Console
 from pipelines.secrets import without_secrets
 from pipelines.session import keep_token_private
 

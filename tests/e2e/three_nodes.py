@@ -21,11 +21,11 @@ from pathlib import Path
 import ray
 from cut_off import after_a_checkpoint
 from ray.cluster_utils import Cluster
-from rich.console import Console
 
 from itkm_core.storage.place import Place
 from pipelines.cli import app
 from pipelines.config import load_config
+from pipelines.console import Console
 from pipelines.run import steps
 from pipelines.run.command import run_pipeline
 from pipelines.session import ray_session

@@ -69,9 +69,8 @@ def test_a_session_with_ray_leaves_sigterm_to_the_command_and_then_ray_alone(
     from io import StringIO
     from types import SimpleNamespace
 
-    from rich.console import Console
-
     from pipelines import session, signals
+    from pipelines.console import Console
 
     def init(**_: object) -> SimpleNamespace:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Ray sets a handler of its own
@@ -102,9 +101,8 @@ def test_a_session_with_ray_leaves_sigterm_to_the_command_and_then_ray_alone(
 def test_a_sigterm_while_ray_connects_is_no_other_than_later(monkeypatch) -> None:
     from io import StringIO
 
-    from rich.console import Console
-
     from pipelines import session, signals
+    from pipelines.console import Console
 
     def init(**_: object) -> None:
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))  # as Ray does

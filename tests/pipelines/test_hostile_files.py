@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from rich.console import Console
 
 from itkm_core.errors import FeatureError, ItkmError, ModelError, StorageError
 from itkm_core.model.clip import load_clip
 from itkm_core.model.weights import load_encoder
 from itkm_core.storage.place import Place
+from pipelines.console import Console
 from pipelines.label.command import LabelRequest, label
 from pipelines.label.index import read_group, read_index
 from pipelines.label.input import read_input

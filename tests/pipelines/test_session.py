@@ -12,10 +12,10 @@ from io import StringIO
 
 import grpc
 import pytest
-from rich.console import Console
 
 from itkm_core.errors import StorageError
 from pipelines import session
+from pipelines.console import Console
 from pipelines.session import probe
 
 

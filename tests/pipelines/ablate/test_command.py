@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from itkm_core.errors import ConfigError, CorpusError, LabelError, StorageError, TrainingError
 from itkm_core.storage.place import Place
@@ -17,6 +16,7 @@ from itkm_core.synthetic.write import write_people
 from pipelines.ablate.command import Study, open_study, parse_seeds, report, run_study
 from pipelines.cli import main
 from pipelines.config import RunConfig
+from pipelines.console import Console
 from pipelines.ingest.config import IngestConfig, Source
 from pipelines.ingest.make import ingest
 

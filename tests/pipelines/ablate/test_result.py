@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from itkm_core.errors import ConfigError
 from itkm_core.storage.place import Place
@@ -18,6 +17,7 @@ from pipelines.ablate.result import Key, Result, summarise
 from pipelines.ablate.scores import Scores, read_scores
 from pipelines.ablate.tables import as_markdown, as_rich, main_cells, number
 from pipelines.artifacts.run_folder import RunFolder
+from pipelines.console import Console
 from pipelines.run.dag import plan_rounds
 
 SCENARIOS = ("ucc", "uvi")

@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from itkm_core.errors import ConfigError, LabelError
 from itkm_core.storage.place import Place
 from pipelines.ablate.side_by_side import Job, side_by_side
 from pipelines.config import ComputeConfig, load_config
+from pipelines.console import Console
 from pipelines.steps.extract import ENCODER_CPU, READ_CPU, plan_encoders
 from pipelines.steps.shares import runs_at_once, usable
 from pipelines.training.jobs import plan_trainers

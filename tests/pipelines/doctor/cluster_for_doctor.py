@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import ray
 from ray.cluster_utils import Cluster
-from rich.console import Console
 
 from itkm_core.corpus.digest import image_digest
 from itkm_core.corpus.schema import REJECTED_SCHEMA
 from itkm_core.corpus.writer import ACCEPTED_SCHEMA, finish_corpus, write_shard
 from pipelines.config import load_config
+from pipelines.console import Console
 from pipelines.doctor.ask import ask, cluster_nodes
 from pipelines.doctor.command import DoctorRequest, doctor
 from pipelines.doctor.judge_cluster import judge_out

@@ -10,12 +10,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from itkm_core.model import pretrained
 from pipelines.cli import app
 from pipelines.config import ModelConfig
+from pipelines.console import Console
 from pipelines.doctor import gpus as doctor_gpus
 from pipelines.doctor import probe as doctor_probe
 from pipelines.doctor.ask import sent_whole

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
-from rich.console import Console
 
 from itkm_core.corpus.schema import REJECTED_SCHEMA
+from pipelines.console import Console
 from pipelines.ingest.tables import print_summary, summary_notes, summary_table
 
 

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from rich.console import Console
 
 from itkm_core.clustering import LabelOptions, pseudo_label
 from itkm_core.clustering.arrivals.label import label_arrivals
 from itkm_core.errors import ConfigError, FeatureError, StorageError
 from itkm_core.neighbors.nearest import nearest
+from pipelines.console import Console
 from pipelines.label.command import LabelRequest, label
 from pipelines.label.index import read_group, read_index
 

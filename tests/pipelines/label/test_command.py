@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from made import people
-from rich.console import Console
 
 from itkm_core.clustering import pseudo_label
 from itkm_core.errors import ConfigError, FeatureError, ItkmError, LabelError, StorageError
 from itkm_core.storage import paths
 from itkm_core.storage.place import Place
+from pipelines.console import Console
 from pipelines.label.command import LabelRequest, label, last_checkpoint, sweep_values
 
 SMALL = ("labels.k1=8", "labels.k2=2", "labels.min_samples=2")

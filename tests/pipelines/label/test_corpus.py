@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from rich.console import Console
 
 from itkm_core.clustering import LabelOptions, pseudo_label
 from itkm_core.clustering.arrivals.label import label_arrivals
@@ -27,6 +26,7 @@ from pipelines import session
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
 from pipelines.config import load_config
+from pipelines.console import Console
 from pipelines.ingest.config import IngestConfig, Source
 from pipelines.ingest.make import ingest
 from pipelines.label import corpus as label_corpus

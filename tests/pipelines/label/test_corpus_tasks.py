@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from made import unit
-from rich.console import Console
 
 from itkm_core.clustering import LabelOptions, pseudo_label
 from itkm_core.clustering.cameras import camera_means, without_camera, without_means
@@ -22,6 +21,7 @@ from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.labels import read_labels
 from pipelines.config import LabelConfig
+from pipelines.console import Console
 from pipelines.label.against import Against
 from pipelines.label.command import LabelRequest, label
 from pipelines.label.corpus_tasks import index_block, label_block

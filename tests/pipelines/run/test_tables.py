@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 from rich.table import Table
 
 from itkm_core.storage.place import Place
 from pipelines.artifacts.run_folder import Manifest, RunFolder
+from pipelines.console import Console
 from pipelines.run.command import print_next
 from pipelines.run.dag import Kind, Step, plan_rounds
 from pipelines.run.tables import (
