@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from itkm_core.collections.pattern import FIELDS
 from itkm_core.errors import CorpusError
-from itkm_core.storage.paths import resolve
+from itkm_core.storage.paths import is_local, parent, resolve
 
 KEYS = ("uri", "path")
 MANIFEST_SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -61,18 +61,25 @@ def read_manifest(
 
 def split_manifest(path: str) -> tuple[str, str] | None:
     """(root, manifest) if `path` is itself a manifest, whose paths are relative to its folder; else None."""
-    if not path.lower().endswith(MANIFEST_SUFFIXES):
+    if not _name(path).endswith(MANIFEST_SUFFIXES):
         return None
+    if not is_local(path):
+        return parent(path), path
     folder, slash, _ = path.rpartition("/")
     return folder or slash or ".", path
 
 
+def _name(path: str) -> str:
+    """In lower case, and without the options that an address may have at its end."""
+    return (path if is_local(path) else path.partition("?")[0]).lower()
+
+
 def _read(path: str) -> pa.Table:
-    if not path.lower().endswith(MANIFEST_SUFFIXES):
+    if not _name(path).endswith(MANIFEST_SUFFIXES):
         raise CorpusError(f"manifest {path} is not one of {', '.join(MANIFEST_SUFFIXES)}")
     filesystem, inner = resolve(path)
     try:
-        if path.lower().endswith(".parquet"):
+        if _name(path).endswith(".parquet"):
             with filesystem.open_input_file(inner) as file:
                 return pq.ParquetFile(file).read()
         with filesystem.open_input_stream(inner) as stream:

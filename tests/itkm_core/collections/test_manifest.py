@@ -158,3 +158,7 @@ def test_a_source_may_be_the_manifest_itself() -> None:
     assert split_manifest("/m.csv") == ("/", "/m.csv")
     assert split_manifest("s3://b/m.CSV") == ("s3://b", "s3://b/m.CSV")
     assert split_manifest("a/b") is None
+    address = "s3://b/c/m.csv?endpoint_override=http://minio:9000/x"
+    options = "?endpoint_override=http://minio:9000/x"
+    assert split_manifest(address) == (f"s3://b/c{options}", address)
+    assert split_manifest(f"s3://b/c{options}m.csv") is None
