@@ -9,7 +9,6 @@ import sys
 import traceback
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -135,7 +134,7 @@ def ingest(
         ),
     ] = None,
     config: Annotated[
-        Path | None, Option(metavar="FILE", help="A YAML file of several sources, instead of PATH.")
+        str | None, Option(metavar="FILE", help="A YAML file of several sources, instead of PATH.")
     ] = None,
 ) -> None:
     """Turn folders of pictures into a corpus."""

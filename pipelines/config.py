@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection, Mapping
 from importlib.resources import files
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -29,7 +28,7 @@ from itkm_core.learning.config import (
     PromptConfig,
     TextUpdateConfig,
 )
-from itkm_core.storage.paths import refuse_secrets
+from itkm_core.storage.paths import read_bytes, refuse_secrets
 from pipelines.yaml_text import parse_yaml
 
 if TYPE_CHECKING:
@@ -320,15 +319,16 @@ def _names(raw: Mapping[str, Any]) -> frozenset[str]:
 def _read_recipe(recipe: str) -> dict[str, Any]:
     if recipe in recipe_names():
         text = files("pipelines").joinpath("recipes", f"{recipe}.yaml").read_bytes()
-    elif Path(recipe).is_file():
-        try:
-            text = Path(recipe).read_bytes()
-        except OSError as error:
-            raise ConfigError(f"recipe {recipe!r} cannot be read: {error.strerror}") from error
     else:
-        raise ConfigError(
-            f"no recipe {recipe!r}: expected one of {', '.join(recipe_names())}, or a YAML file"
-        )
+        try:
+            text = read_bytes(recipe)
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"no recipe {recipe!r}: expected one of {', '.join(recipe_names())}, or a YAML file"
+            ) from error
+        except OSError as error:
+            why = error.strerror or error
+            raise ConfigError(f"recipe {recipe!r} cannot be read: {why}") from error
     raw = parse_yaml(text, f"recipe {recipe!r}") or {}
     if not isinstance(raw, dict):
         raise ConfigError(

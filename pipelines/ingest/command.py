@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from itkm_core.errors import ConfigError
@@ -10,7 +9,7 @@ from pipelines.ingest.config import IngestConfig, ingest_config, load_ingest_con
 
 
 def request(
-    config: Path | None,
+    config: str | None,
     kind: str | None,
     path: str | None,
     *,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -20,7 +19,8 @@ from itkm_core.collections.manifest import split_manifest
 from itkm_core.collections.pattern import DEFAULT_PATTERN, compile_pattern
 from itkm_core.corpus.images import ImageLimits
 from itkm_core.errors import ConfigError
-from itkm_core.storage.paths import is_local, join
+from itkm_core.storage.paths import join, read_bytes
+from itkm_core.storage.place import Place
 from pipelines.yaml_text import parse_yaml
 
 
@@ -140,13 +140,14 @@ def load_ingest_config(path: str | os.PathLike[str]) -> IngestConfig:
     Raises:
         ConfigError: no such file, not YAML, an unknown key or a value out of range.
     """
-    file = Path(path)
+    file = Place.at(path)
     try:
-        data = file.read_bytes()
+        data = read_bytes(file.uri)
     except FileNotFoundError as error:
         raise ConfigError(f"no ingest config at {file}") from error
     except OSError as error:
-        raise ConfigError(f"cannot read the ingest config {file}: {error.strerror}") from error
+        why = error.strerror or error
+        raise ConfigError(f"cannot read the ingest config {file}: {why}") from error
     raw = parse_yaml(data, f"cannot read the ingest config {file}: it")
     if not isinstance(raw, dict):
         raise ConfigError(
@@ -156,12 +157,14 @@ def load_ingest_config(path: str | os.PathLike[str]) -> IngestConfig:
     for source in listed if isinstance(listed, list) else []:
         for key in ("path", "manifest"):
             if isinstance(source, dict) and isinstance(source.get(key), str):
-                source[key] = _below(file.parent, source[key])
+                source[key] = _below(file.parent.uri, source[key])
     return _validated(raw, str(file))
 
 
-def _below(folder: Path, path: str) -> str:
-    return join(str(folder), os.path.expanduser(path)) if is_local(path) else path
+def _below(folder: str, path: str) -> str:
+    if "://" in path or os.path.isabs(os.path.expanduser(path)):
+        return path
+    return join(folder, path)
 
 
 def _validated(values: dict[str, Any], where: str) -> IngestConfig:
