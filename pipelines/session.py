@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,8 @@ def ray_session(console: Console) -> Iterator[None]:
         # default of 2 s adds about 3 s to a round (measured); a poll takes milliseconds. Not on a cluster: polls of
         # many workers would soon fill the dashboard, which keeps a job's newest 10,000 tasks.
         os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+    # Of a corpus so small that there are more encoders than blocks, which costs nothing.
+    warnings.filterwarnings("ignore", "The minimum number of concurrent actors", UserWarning)
     if address:
         probe(address)
     runtime_env = for_workers()
