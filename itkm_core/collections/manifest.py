@@ -81,7 +81,9 @@ def _read(path: str) -> pa.Table:
     try:
         if _name(path).endswith(".parquet"):
             with filesystem.open_input_file(inner) as file:
-                return pq.ParquetFile(file).read()
+                table = pq.ParquetFile(file).read()
+            table.validate(full=True)  # text in a damaged file may not be UTF-8
+            return table
         with filesystem.open_input_stream(inner) as stream:
             # As text, so that a person "0002" keeps its zeros until all are known to be numbers.
             data = stream.read()

@@ -30,6 +30,7 @@ def list_images(root: str) -> Listing:
     try:
         table = pq.read_table(path, filesystem=filesystem, partitioning=None)
         table = table.select(LISTING_SCHEMA.names).cast(LISTING_SCHEMA)
+        table.validate(full=True)
     except (OSError, KeyError, pa.ArrowException) as error:
         raise CorpusError(
             f"{join(root, MANIFEST_FILE)} is not a listing of `itkm synth`: {error}"

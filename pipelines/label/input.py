@@ -141,6 +141,7 @@ def _read_parquet(path: Place) -> FeatureSet:
         names = file.schema_arrow.names
         wanted = [n for n in ("sample_id", "feature", "scenario", "group") if n in names]
         table = file.read(columns=wanted)
+        table.validate(full=True)  # text in a damaged file may not be UTF-8
     except (pa.ArrowException, OSError) as error:
         said = str(error).partition("\n")[0]
         raise FeatureError(

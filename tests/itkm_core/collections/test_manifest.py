@@ -118,6 +118,15 @@ def test_parquet_keeps_large_integers_and_categories(tmp_path: Path) -> None:
     assert fields["clothes"] == [None, None, None]
 
 
+def test_text_in_parquet_that_is_not_utf8(tmp_path: Path) -> None:
+    table = pa.table({"uri": ["a.jpg"], "camera": ["quux_name"]})
+    pq.write_table(table, tmp_path / "m.parquet", compression="none", use_dictionary=False)
+    data = (tmp_path / "m.parquet").read_bytes()
+    (tmp_path / "m.parquet").write_bytes(data.replace(b"quux_name", b"quux\xff\xfeame"))
+    with pytest.raises(CorpusError, match=r"cannot read the manifest .*UTF"):
+        read_manifest(str(tmp_path / "m.parquet"))
+
+
 @pytest.mark.parametrize(
     "data", [b"uri\n\xe9.jpg\n", b"\xff\xfeu\0r\0i\0\n\0", b"uri,\xe9\na.jpg,1\n"]
 )
