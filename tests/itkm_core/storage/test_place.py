@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
+import pyarrow as pa
 import pytest
 
 from itkm_core.errors import StorageError
@@ -51,3 +52,12 @@ def test_only_what_is_named_is_cleared(tmp_path):
     left = Place.at(tmp_path).clear("*.json", "sub", "gone")
     assert left.names() == ["mine", "mine.txt"]
     assert (left / "mine").names() == ["a.json"]
+
+
+def test_a_table_has_no_columns_but_its_own(tmp_path):
+    """Also at `label=1`, which pyarrow takes for a column of a partitioned dataset."""
+    table = pa.table({"label": [3, 4], "x": [1.0, 2.0]})
+    file = Place.at(tmp_path) / "label=1" / "y=2" / "t.parquet"
+    file.write_table(table)
+    assert file.read_table() == table
+    assert file.read_table(columns=["label"])["label"].to_pylist() == [3, 4]
