@@ -31,7 +31,7 @@ def list_images(root: str) -> Listing:
         table = pq.read_table(path, filesystem=filesystem, partitioning=None)
         table = table.select(LISTING_SCHEMA.names).cast(LISTING_SCHEMA)
         table.validate(full=True)
-    except (OSError, KeyError, pa.ArrowException) as error:
+    except (OSError, KeyError, pa.ArrowException, UnicodeDecodeError) as error:
         raise CorpusError(
             f"{join(root, MANIFEST_FILE)} is not a listing of `itkm synth`: {error}"
         ) from error

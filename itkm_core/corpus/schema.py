@@ -195,7 +195,7 @@ class Corpus:
                     path, columns=columns, filesystem=filesystem, partitioning=None
                 )
             )
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             hint = "" if exists(join(self.root, relative)) else " (it is not there)"
             raise CorpusError(
                 f"cannot read {relative} of the corpus at {self.root}{hint}: {error}"

@@ -124,7 +124,7 @@ class CorpusStore:
                     table = patiently(partial(reader.read_row_group, group, _CACHE_SCHEMA.names))
                     num_rows += table.num_rows
                     yield table.select(_CACHE_SCHEMA.names).cast(_CACHE_SCHEMA)
-        except (pa.ArrowException, KeyError, OSError) as error:
+        except (pa.ArrowException, KeyError, OSError, UnicodeDecodeError) as error:
             raise CorpusError(
                 f"cannot read {what}: {error}; if it is damaged, ingest the corpus again"
             ) from error
@@ -161,7 +161,7 @@ def _open_copy(path: str, num_rows: int) -> _MappedShard | None:
         table = pa.ipc.open_file(pa.memory_map(path)).read_all()
     except FileNotFoundError:
         return None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         warnings.warn(f"{path} is damaged and is copied again: {error}", stacklevel=2)
         return None
     if table.num_rows != num_rows:

@@ -142,7 +142,7 @@ def _read_parquet(path: Place) -> FeatureSet:
         wanted = [n for n in ("sample_id", "feature", "scenario", "group") if n in names]
         table = file.read(columns=wanted)
         table.validate(full=True)  # text in a damaged file may not be UTF-8
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         said = str(error).partition("\n")[0]
         raise FeatureError(
             f"{path} is cut off or not a Parquet file ({said}); {FORMATS}"
