@@ -147,7 +147,9 @@ def _guarded(step: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
     try:
         return step(*arguments) or {}
     except Exception as error:  # noqa: BLE001 - that something cannot be determined is a fact too
-        return {"error": f"{type(error).__name__}: {shortened(error)}"}
+        # A store numbers its requests, and the same fault should have the same words on every node.
+        said = re.sub(r" \(Request ID: [^)]*\)", "", str(error))
+        return {"error": f"{type(error).__name__}: {shortened(said)}"}
 
 
 def shortened(error: object, most: int = 300) -> str:
