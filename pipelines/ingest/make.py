@@ -61,9 +61,9 @@ def ingest(
             if found.record.get("listing_stamp") == request["listing_stamp"]:
                 report("reused", found.num_images, found.num_images)
                 return _with_facts(found, sources)
-        # Before anything is read, so that a place that cannot be written shows at once.
-        writing: AbstractContextManager[str] = nullcontext("") if found else place.all_or_nothing()
-        with connect(), writing as root:
+        if found is None:
+            place.try_writing()
+        with connect():
             inspected = inspect_all(
                 sources.listing,
                 sources.roots,
@@ -81,19 +81,22 @@ def ingest(
                     )
                 report("reused", found.num_images, found.num_images)
                 return _with_facts(found, sources)
-            faults = write_all(
-                root,
-                accepted,
-                judged.origin,
-                shards,
-                sources.roots,
-                lambda done, total: report("write", done, total),
-            )
-            if faults:
-                raise StorageError(f"{faults[0]} ({len(faults)} of {len(shards)} shards failed)")
-            place.check_shards(root, len(shards))
-            facts = {**request, **sources.facts(), **judged.facts()}
-            finish_corpus(root, accepted, shards, rejected, **facts)
+            with place.all_or_nothing() as root:
+                faults = write_all(
+                    root,
+                    accepted,
+                    judged.origin,
+                    shards,
+                    sources.roots,
+                    lambda done, total: report("write", done, total),
+                )
+                if faults:
+                    raise StorageError(
+                        f"{faults[0]} ({len(faults)} of {len(shards)} shards failed)"
+                    )
+                place.check_shards(root, len(shards))
+                facts = {**request, **sources.facts(), **judged.facts()}
+                finish_corpus(root, accepted, shards, rejected, **facts)
     return Corpus.open(out)
 
 

@@ -75,13 +75,28 @@ class CorpusPlace:
     def all_or_nothing(self) -> Iterator[str]:
         """A root to write to, whose contents become those of this place on success; an error leaves nothing.
 
-        It is inside the place, which may be a disk of its own, and is tried before anything is read.
+        It is inside the place, which may be a disk of its own.
 
         Raises:
             StorageError: the place cannot be written.
         """
-        try:
+        with self._writing():
             yield from self._written()
+
+    def try_writing(self) -> None:
+        """Write here and leave nothing. Raises StorageError if that fails: better now than with all pictures read."""
+        with self._writing():
+            new = is_local(self.root) and not os.path.isdir(self.root)
+            self._remove_ours()
+            write_bytes(join(self.root, UNFINISHED_FILE), b"{}\n")
+            self._delete(UNFINISHED_FILE)
+            if new:
+                os.rmdir(self.root)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except (OSError, pa.ArrowException) as error:
             raise StorageError(
                 f"cannot write {self.root}: {error}; check that it is writable and has room"
@@ -114,7 +129,7 @@ class CorpusPlace:
                 os.rmdir(root)
             self._delete(UNFINISHED_FILE)
         except BaseException:
-            with contextlib.suppress(OSError, pa.ArrowException):
+            with contextlib.suppress(OSError, pa.ArrowException, StorageError):
                 self._remove_ours()
                 if new:
                     os.rmdir(self.root)

@@ -108,6 +108,16 @@ def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> Non
         place.all_or_nothing(),
     ):
         pass
+    with pytest.raises(StorageError, match="check that it is writable"):
+        place.try_writing()
+
+
+def test_a_trial_leaves_nothing_but_what_was_there(tmp_path: Path) -> None:
+    CorpusPlace(str(tmp_path / "corpus")).try_writing()
+    assert names(tmp_path) == set()
+    (tmp_path / "corpus").mkdir()
+    CorpusPlace(str(tmp_path / "corpus")).try_writing()
+    assert names(tmp_path / "corpus") == set()
 
 
 def test_a_shard_nobody_here_can_see_is_noticed(tmp_path: Path) -> None:
