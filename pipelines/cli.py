@@ -16,6 +16,7 @@ import yaml
 from typer import Argument, Option
 
 from itkm_core.storage.paths import refuse_secrets
+from pipelines.cli_corpus import console, ingest, synth
 from pipelines.config import DEFAULT_RECIPE, load_config, recipe_names
 from pipelines.console import Console, headed, settle_streams
 from pipelines.faults import refuse_bytes, users_words
@@ -28,7 +29,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console()
 INTERRUPTED = "interrupted; the same command continues from the last complete step"
 
 # The sections of `itkm --help`.
@@ -69,91 +69,8 @@ def options(
     """Options that need no command."""
 
 
-@app.command(rich_help_panel=MAKE)
-def synth(
-    out: Annotated[str, Option(help="Folder for the pictures.")],
-    people: Annotated[int, Option(min=1, help="Training people per scenario.")] = 60,
-    test_people: Annotated[
-        int | None,
-        Option(min=0, help="Test people per scenario.", show_default="two thirds of --people"),
-    ] = None,
-    images: Annotated[int, Option(min=1, help="Pictures per person and group.")] = 4,
-    seed: Annotated[int, Option(min=0, help="The same seed draws the same pictures.")] = 0,
-    height: Annotated[int, Option(min=16, help="Picture height in pixels; twice the width.")] = 64,
-) -> None:
-    """Draw synthetic people to try the pipeline on."""
-    from itkm_core.synthetic.config import SyntheticConfig
-    from itkm_core.synthetic.write import write_people
-    from pipelines.bars import stage_bars
-
-    tested = 2 * people // 3 if test_people is None else test_people
-    drawn = {"images": images, "seed": seed, "height": height, "width": height // 2}
-    config = SyntheticConfig(people_train=people, people_test=tested, **drawn)
-    with stage_bars(console) as report:
-        made = write_people(config, out, progress=lambda done, all: report("draw", done, all))
-    how = " (reused)" if made.reused else ""
-    console.print(f"{made.num_images:,} pictures{how} in {out}")
-
-
-@app.command(rich_help_panel=MAKE)
-def ingest(
-    path: Annotated[str | None, Argument(help="The folder of pictures.")] = None,
-    *,
-    out: Annotated[str, Option(help="Where to put the corpus: a folder, s3:// or gs://.")],
-    kind: Annotated[
-        str | None, Option("--as", help="How PATH is laid out: folder, market1501 or synthetic.")
-    ] = None,
-    pattern: Annotated[
-        str | None,
-        Option(
-            help="Layout of the paths, if other than {scenario}/{group}/{camera}/{name} (docs/corpus.md)."
-        ),
-    ] = None,
-    manifest: Annotated[
-        str | None, Option(help="For --as folder: a CSV or Parquet list of the pictures.")
-    ] = None,
-    scenario: Annotated[str | None, Option(help="Put all pictures in this scenario.")] = None,
-    by: Annotated[
-        str | None,
-        Option(
-            help="How the group is decided: column, camera or resolution.",
-            show_default="as the source says",
-        ),
-    ] = None,
-    cameras: Annotated[
-        str | None, Option(help="With --by camera: those of group 1, as 3,6 or by their names.")
-    ] = None,
-    below: Annotated[
-        int | None,
-        Option(help="With --by resolution: pictures lower than this, in pixels, are group 1."),
-    ] = None,
-    max_rejected_fraction: Annotated[
-        float | None,
-        Option(
-            metavar="SHARE", help="Stop if more of the pictures are unusable.", show_default="0.01"
-        ),
-    ] = None,
-    config: Annotated[
-        str | None, Option(metavar="FILE", help="A YAML file of several sources, instead of PATH.")
-    ] = None,
-) -> None:
-    """Turn folders of pictures into a corpus."""
-    from pipelines.bars import stage_bars
-    from pipelines.ingest.command import request
-    from pipelines.ingest.make import ingest as run_ingest
-    from pipelines.ingest.tables import print_summary
-    from pipelines.session import ray_session
-
-    numbers = cameras.split(",") if cameras is not None else None
-    source = {"pattern": pattern, "manifest": manifest, "scenario": scenario}
-    group_by = {"by": by, "cameras": numbers, "below": below}
-    limits = {"max_rejected_fraction": max_rejected_fraction}
-    wanted = request(config, kind, path, group_by=group_by, limits=limits, **source)
-    with stage_bars(console) as progress:
-        connect = partial(ray_session, console)
-        corpus = run_ingest(wanted, out, progress=progress, connect=connect)
-    print_summary(console, corpus)
-    console.print(f"corpus                 {out}")
+for command in (synth, ingest):
+    app.command(rich_help_panel=MAKE)(command)
 
 
 @app.command(rich_help_panel=TRAIN)
