@@ -47,10 +47,10 @@ def make_listing(
 ) -> Listing:
     """A listing of `uris` and what is known of each, as text.
 
-    fields: those known of scenario, group, camera, split, person and clothes; None or blanks are unknown. Blanks
-    around a text do not count, and 1.0 is 1. Cameras, people and clothes that are not all numbers are numbered
-    from 1 in the natural order of their names. source: the name of the collection in errors. scenario: of all
-    pictures, if `fields` has none. group_names: more words for groups 0 and 1.
+    fields: those known of scenario, group, camera, tracklet, frame, split, person and clothes; None or blanks are
+    unknown. Blanks around a text do not count, and 1.0 is 1. Cameras, tracklets, frames, people and clothes that are
+    not all numbers are numbered from 1 in the natural order of their names. source: the name of the collection in
+    errors. scenario: of all pictures, if `fields` has none. group_names: more words for groups 0 and 1.
 
     Raises:
         CorpusError: a scenario without a usable name, a group that is not 0 or 1, an unknown split, a number that
@@ -84,6 +84,8 @@ def make_listing(
         "scenario": read("scenario", as_scenario, missing=scenario or DEFAULT_SCENARIO),
         "group": read("group", as_group, missing=0),
         "camera": cameras,
+        "tracklet": read.numbers("tracklet", np.int64)[0],
+        "frame": read.numbers("frame", np.int64)[0],
         "split": read("split", as_split, missing="train"),
         "person": read.numbers("person", np.int64, first=1)[0],
         "clothes": read.numbers("clothes", np.int64)[0],

@@ -61,6 +61,8 @@ def list_images(root: str, *, scenario: str | None = None) -> Listing:
         "scenario": [name_of] * num,
         "group": np.zeros(num, dtype=np.int8),
         "camera": np.array([camera for _, camera in named], dtype=np.int32),
+        "tracklet": np.full(num, UNKNOWN, dtype=np.int64),
+        "frame": np.full(num, UNKNOWN, dtype=np.int64),
         "split": [splits[uri] for uri in uris],
         "person": np.array([person for person, _ in named], dtype=np.int64),
         "clothes": np.full(num, UNKNOWN, dtype=np.int64),

@@ -11,7 +11,17 @@ from itkm_core.collections.finding import PICTURE_SUFFIXES
 from itkm_core.corpus.schema import SPLITS
 from itkm_core.errors import ConfigError
 
-FIELDS = ("scenario", "group", "camera", "split", "person", "clothes", "name")
+FIELDS = (
+    "scenario",
+    "group",
+    "camera",
+    "tracklet",
+    "frame",
+    "split",
+    "person",
+    "clothes",
+    "name",
+)
 DEFAULT_PATTERN = "{scenario}/{group}/{camera}/{name}"
 
 _PICTURE_SUFFIX = "(?:" + "|".join(re.escape(suffix) for suffix in PICTURE_SUFFIXES) + ")"

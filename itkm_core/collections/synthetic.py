@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from itkm_core.collections.files import SetAside, check_folder, links_out, normal_paths
 from itkm_core.collections.listing import Listing, check_listing
-from itkm_core.corpus.schema import LISTING_SCHEMA
+from itkm_core.corpus.schema import LISTING_SCHEMA, with_track_columns
 from itkm_core.errors import CorpusError
 from itkm_core.storage.paths import exists, join, resolve
 from itkm_core.synthetic.write import MANIFEST_FILE, RECORD_FILE
@@ -29,7 +29,7 @@ def list_images(root: str) -> Listing:
     filesystem, path = resolve(join(root, MANIFEST_FILE))
     try:
         table = pq.read_table(path, filesystem=filesystem, partitioning=None)
-        table = table.select(LISTING_SCHEMA.names).cast(LISTING_SCHEMA)
+        table = with_track_columns(table).select(LISTING_SCHEMA.names).cast(LISTING_SCHEMA)
         table.validate(full=True)
     except (OSError, KeyError, pa.ArrowException, UnicodeDecodeError) as error:
         raise CorpusError(

@@ -40,6 +40,8 @@ def _check(record: dict[str, Any], splits: Sequence[str]) -> None:
     num_images = _number("num_images", record["num_images"])
     if not isinstance(record["has_identities"], bool):
         raise ValueError(f"has_identities is {record['has_identities']!r}, expected true or false")
+    if not isinstance(record.get("has_tracklets", False), bool):
+        raise ValueError(f"has_tracklets is {record['has_tracklets']!r}, expected true or false")
     if not _DIGEST.fullmatch(record["digest"]):
         raise ValueError(f"digest {record['digest']!r} is not one, expected hexadecimal digits")
     counted, kept = 0, 0

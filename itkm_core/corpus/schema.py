@@ -23,7 +23,8 @@ from itkm_core.errors import ConfigError, CorpusError, StorageError
 from itkm_core.storage.object_store import patiently
 from itkm_core.storage.paths import exists, is_local, join, read_bytes, resolve
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE = (1, 2)  # version 1 has no TRACK_COLUMNS
 SPLITS = ("train", "query", "gallery")
 CORPUS_FILE = "corpus.json"
 IDENTITIES_FILE = "identities.parquet"
@@ -40,12 +41,19 @@ CORPUS_SCHEMA = pa.schema(
         ("scenario", pa.string()),
         ("group", pa.int8()),
         ("camera", pa.int32()),
+        ("tracklet", pa.int64()),
+        ("frame", pa.int64()),
         ("split", pa.string()),
         ("height", pa.int32()),
         ("width", pa.int32()),
     ]
 )
-"""One row per picture. `uri` is relative to the source's root and unique within a scenario."""
+"""One row per picture. `uri` is relative to the source's root and unique within a scenario.
+
+tracklet: -1 unknown; the pictures of one (scenario, group, camera, tracklet) are of one person, by a tracker.
+frame: -1 unknown; the order in time within a camera, and pictures of one frame show what was there at one moment."""
+
+TRACK_COLUMNS = ("tracklet", "frame")
 
 INDEX_COLUMNS = tuple(name for name in CORPUS_SCHEMA.names if name != "image")
 
@@ -62,6 +70,8 @@ LISTING_SCHEMA = pa.schema(
         ("scenario", pa.string()),
         ("group", pa.int8()),
         ("camera", pa.int32()),
+        ("tracklet", pa.int64()),
+        ("frame", pa.int64()),
         ("split", pa.string()),
         ("person", pa.int64()),
         ("clothes", pa.int64()),
@@ -89,6 +99,7 @@ class Corpus:
     root: folder or URI. scenarios: sorted names; a scenario's index is its place here.
     counts: (scenario, group, split) -> pictures. digest: hex, over every picture and every column.
     shards: paths below root. shard_rows: pictures in each; shard k starts at sum(shard_rows[:k]).
+    has_tracklets: whether any picture's tracklet is known.
     record: corpus.json as it is, for provenance (parameters, rejected pictures per reason).
     """
 
@@ -100,6 +111,7 @@ class Corpus:
     shards: list[str]
     shard_rows: list[int]
     has_identities: bool = False
+    has_tracklets: bool = False
     record: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -124,10 +136,10 @@ class Corpus:
         except OSError as error:
             raise StorageError(f"cannot read {join(root, CORPUS_FILE)}: {error}") from error
         version = record.get("schema_version") if isinstance(record, dict) else None
-        if version != SCHEMA_VERSION:
+        if version not in READABLE:
             raise CorpusError(
                 f"the corpus at {root} has schema version {version}, this itkm reads "
-                f"{SCHEMA_VERSION}: ingest it again"
+                f"{' and '.join(map(str, READABLE))}: ingest it again, or use the itkm that made it"
             )
         check_record(record, root, SPLITS)
         return cls(
@@ -139,6 +151,7 @@ class Corpus:
             shards=[shard["path"] for shard in record["shards"]],
             shard_rows=[shard["num_rows"] for shard in record["shards"]],
             has_identities=record["has_identities"],
+            has_tracklets=record.get("has_tracklets", False),
             record=record,
         )
 
@@ -161,7 +174,9 @@ class Corpus:
         if unknown:
             raise CorpusError(f"no column {unknown[0]!r} in a corpus index; it has {INDEX_COLUMNS}")
         read = list(dict.fromkeys(["sample_id", *wanted]))
-        table = pa.concat_tables([self._read(shard, read) for shard in self.shards])
+        version = self.record.get("schema_version", SCHEMA_VERSION)
+        kept = [name for name in read if version > 1 or name not in TRACK_COLUMNS]
+        table = with_track_columns(pa.concat_tables([self._read(s, kept) for s in self.shards]))
         if not np.array_equal(table["sample_id"].to_numpy(), np.arange(self.num_images)):
             raise CorpusError(
                 f"the shards at {self.root} do not hold the sample ids 0..{self.num_images - 1} in "
@@ -208,6 +223,25 @@ def _counts(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, int, str], int]:
         key = (row["scenario"], row["group"], row["split"])
         counts[key] = counts.get(key, 0) + row["num_images"]
     return counts
+
+
+def with_track_columns(table: pa.Table) -> pa.Table:
+    """The table with each of TRACK_COLUMNS that it lacks, all unknown."""
+    for name in TRACK_COLUMNS:
+        if name not in table.column_names:
+            unknown = pa.array(np.full(table.num_rows, UNKNOWN, np.int64))
+            table = table.append_column(name, unknown)
+    return table
+
+
+def without_unknown_tracks(table: pa.Table) -> pa.Table:
+    """The table without those of TRACK_COLUMNS that are all unknown: its digest is that of a version 1 corpus."""
+    unknown = [
+        name
+        for name in TRACK_COLUMNS
+        if name in table.column_names and (table[name].to_numpy() == UNKNOWN).all()
+    ]
+    return table.drop_columns(unknown)
 
 
 def train_ids(corpus: Corpus, scenario: str, group: int) -> np.ndarray:

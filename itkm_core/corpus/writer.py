@@ -26,6 +26,7 @@ from itkm_core.corpus.schema import (
     REJECTED_FILE,
     SCHEMA_VERSION,
     UNKNOWN,
+    without_unknown_tracks,
 )
 from itkm_core.storage.paths import is_local, join, resolve, write_bytes
 
@@ -90,7 +91,7 @@ def corpus_digest(accepted: pa.Table, shards: Sequence[tuple[int, int]], rejecte
     """Digest of a corpus' contents, known before any of it is written. What decoders say of bad pictures is left out:
     it changes with their versions."""
     bounds = pa.table({"start": [a for a, _ in shards], "stop": [b for _, b in shards]})
-    return table_digest(accepted, bounds, rejected.drop_columns("detail"))
+    return table_digest(without_unknown_tracks(accepted), bounds, rejected.drop_columns("detail"))
 
 
 def finish_corpus(
@@ -117,6 +118,7 @@ def finish_corpus(
         "digest": corpus_digest(accepted, shards, rejected),
         "counts": _counts(accepted),
         "has_identities": has_identities,
+        "has_tracklets": bool((accepted["tracklet"].to_numpy() != UNKNOWN).any()),
         "num_rejected": count_values(rejected["reason"]),
         "shards": [
             {

@@ -1,7 +1,7 @@
 """Made-up people on disk: a folder of pictures that any reader of collections can take in. [ours]
 
 {scenario}/{split}/{group}/c{camera}/p{person}_{view}.png|jpg   the pictures
-manifest.parquet   one row a picture: the columns of LISTING_SCHEMA and its caption, sorted by uri
+manifest.parquet   one row a picture: the columns of LISTING_SCHEMA but for tracks, and its caption, sorted by uri
 synth.json         parameters and version; written last, so a folder without it is not finished
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from itkm_core.corpus.schema import LISTING_SCHEMA
+from itkm_core.corpus.schema import LISTING_SCHEMA, TRACK_COLUMNS
 from itkm_core.errors import CorpusError, StorageError
 from itkm_core.storage.paths import local_folder, write_bytes
 from itkm_core.synthetic.config import SyntheticConfig
@@ -30,7 +30,12 @@ MANIFEST_FILE = "manifest.parquet"
 RECORD_FILE = "synth.json"
 UNFINISHED_FILE = "synth.unfinished.json"
 
-MANIFEST_SCHEMA = LISTING_SCHEMA.append(pa.field("caption", pa.string()))
+MANIFEST_SCHEMA = pa.schema(
+    [
+        *(field for field in LISTING_SCHEMA if field.name not in TRACK_COLUMNS),
+        ("caption", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True)

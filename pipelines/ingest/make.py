@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from itkm_core.corpus.digest import table_digest
-from itkm_core.corpus.schema import Corpus
+from itkm_core.corpus.schema import Corpus, without_unknown_tracks
 from itkm_core.corpus.writer import corpus_digest, finish_corpus, plan_shards
 from itkm_core.errors import CorpusError, StorageError
 from pipelines.artifacts.differences import differences
@@ -103,7 +103,8 @@ def ingest(
 def _request(config: IngestConfig, sources: Sources) -> dict[str, Any]:
     """What corpus.json says about how a corpus came about."""
     aside = sources.aside.select(["uri", "scenario", "reason"])
-    listed = [sources.listing, *([aside] if aside.num_rows else [])]
+    listing = without_unknown_tracks(sources.listing)
+    listed = [listing, *([aside] if aside.num_rows else [])]
     return {
         "parameters": config.identity(),
         "sources": [source.model_dump(mode="json") for source in config.sources],

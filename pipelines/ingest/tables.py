@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow.compute as pc
 from rich.table import Table
 
 from itkm_core.collections.finding import in_words
-from itkm_core.corpus.schema import Corpus
+from itkm_core.corpus.schema import UNKNOWN, Corpus
 from itkm_core.corpus.writer import count_values
 from pipelines.console import Console
 
@@ -54,7 +56,8 @@ def summary_notes(corpus: Corpus) -> Iterator[str]:
 def summary_table(corpus: Corpus) -> Table:
     """The contents of a corpus, and how many pictures were set aside."""
     table = Table(title=f"{corpus.num_images:,} images", title_justify="left")
-    for name in ("scenario", "group", "split", "images", "cameras", "heights, px"):
+    tracks = ("tracklets",) if corpus.has_tracklets else ()
+    for name in ("scenario", "group", "split", "images", "cameras", *tracks, "heights, px"):
         table.add_column(name, justify="left" if name in ("scenario", "split") else "right")
     for row in summary_rows(corpus):
         low, high = row["min_height"], row["max_height"]
@@ -64,6 +67,7 @@ def summary_table(corpus: Corpus) -> Table:
             row["split"],
             f"{row['num_images']:,}",
             str(row["num_cameras"]),
+            *([f"{row['num_tracklets']:,}"] if tracks else []),
             str(low) if low == high else f"{low}-{high}",
         )
     rejected = corpus.rejected().num_rows
@@ -75,9 +79,9 @@ def summary_table(corpus: Corpus) -> Table:
 def summary_rows(corpus: Corpus) -> list[dict[str, Any]]:
     """The contents of a corpus, one row per (scenario, group, split), sorted.
 
-    Keys: scenario, group, split, num_images, num_cameras, min_height, max_height (pixels).
+    Keys: scenario, group, split, num_images, num_cameras, min_height, max_height (pixels), num_tracklets.
     """
-    index = corpus.index(["scenario", "group", "split", "camera", "height"])
+    index = corpus.index(["scenario", "group", "split", "camera", "tracklet", "height"])
     keys = ["scenario", "group", "split"]
     rows = index.group_by(keys).aggregate(
         [
@@ -94,4 +98,8 @@ def summary_rows(corpus: Corpus) -> list[dict[str, Any]]:
         "height_max": "max_height",
     }
     rows = rows.sort_by([(key, "ascending") for key in keys]).select([*keys, *names])
-    return rows.rename_columns([*keys, *names.values()]).to_pylist()
+    found = rows.rename_columns([*keys, *names.values()]).to_pylist()
+    tracked = index.filter(pc.field("tracklet") != UNKNOWN)
+    tracklets = tracked.group_by([*keys, "camera", "tracklet"]).aggregate([])
+    of_each = Counter(tuple(row[key] for key in keys) for row in tracklets.to_pylist())
+    return [{**row, "num_tracklets": of_each[tuple(row[key] for key in keys)]} for row in found]

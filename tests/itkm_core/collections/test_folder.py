@@ -139,3 +139,10 @@ def test_pictures_of_any_suffix_are_read_unless_the_pattern_has_one(tree) -> Non
     assert dict(listing.left_out) == {"no picture": (1, "1/c.txt")}
     with pytest.raises(CorpusError, match=r"2 of 2 pictures .* do not match the pattern"):
         list_images(root, pattern="{camera}/{person}.png")
+
+
+def test_tracklets_and_frames_come_from_the_path(tree) -> None:
+    paths = ["c2/T01F010.jpg", "c2/T01F009.jpg", "c2/T02F009.jpg"]
+    rows = list_images(tree(paths), pattern="c{camera}/T{tracklet}F{frame}").rows
+    found = {row["uri"]: (row["camera"], row["tracklet"], row["frame"]) for row in rows.to_pylist()}
+    assert [found[path] for path in paths] == [(2, 1, 10), (2, 1, 9), (2, 2, 9)]

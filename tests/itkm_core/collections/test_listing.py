@@ -21,6 +21,8 @@ def test_what_is_not_said_has_its_default() -> None:
             "scenario": "default",
             "group": 0,
             "camera": -1,
+            "tracklet": -1,
+            "frame": -1,
             "split": "train",
             "person": -1,
             "clothes": -1,
@@ -180,3 +182,14 @@ def test_a_scenario_given_for_all_pictures_is_a_name_too(name: str) -> None:
         return
     with pytest.raises(CorpusError, match="expected letters, digits"):
         check_scenarios([("A", given)])
+
+
+def test_tracklets_and_frames_may_be_names_and_have_gaps() -> None:
+    uris = ["a", "b", "c", "d"]
+    fields = {
+        "tracklet": ["walk10", "walk2", " ", "walk2"],
+        "frame": ["00:10", "00:09.5", None, "00:9"],
+    }
+    rows = make_listing(uris, fields, source="here").rows
+    assert rows["tracklet"].to_pylist() == [2, 1, -1, 1]
+    assert rows["frame"].to_pylist() == [3, 2, -1, 1]

@@ -37,6 +37,8 @@ def write_corpus(tmp_path: Path) -> Callable[..., tuple[Corpus, list[bytes]]]:
                 "scenario": ["b" if i % 3 else "a" for i in range(num)],
                 "group": [i % 2 for i in range(num)],
                 "camera": [i % 4 for i in range(num)],
+                "tracklet": [-1] * num,
+                "frame": [-1] * num,
                 "split": ["train" if i % 5 else "query" for i in range(num)],
                 "person": [i // 2 if people else -1 for i in range(num)],
                 "clothes": [-1] * num,

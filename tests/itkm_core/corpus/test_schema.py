@@ -3,10 +3,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from itkm_core.corpus.schema import CORPUS_SCHEMA, IDENTITY_SCHEMA, INDEX_COLUMNS, Corpus
+from itkm_core.corpus.schema import (
+    CORPUS_SCHEMA,
+    IDENTITY_SCHEMA,
+    INDEX_COLUMNS,
+    Corpus,
+    with_track_columns,
+    without_unknown_tracks,
+)
 from itkm_core.errors import CorpusError
 
 
@@ -79,7 +87,7 @@ def test_what_is_no_corpus_is_one_clear_line(write_corpus, tmp_path: Path) -> No
     record = Path(corpus.root) / "corpus.json"
     content = json.loads(record.read_text())
     record.write_text(json.dumps({**content, "schema_version": 99}))
-    with pytest.raises(CorpusError, match="schema version 99, this itkm reads 1"):
+    with pytest.raises(CorpusError, match="schema version 99, this itkm reads 1 and 2"):
         Corpus.open(corpus.root)
     record.write_text("{")
     with pytest.raises(CorpusError, match="is not JSON"):
@@ -107,3 +115,28 @@ def test_a_corpus_opens_by_relative_path_and_by_uri(write_corpus, tmp_path, monk
     by_uri = Corpus.open(f"file://{corpus.root}")
     assert by_uri.digest == corpus.digest
     assert by_uri.index().equals(corpus.index())
+
+
+def test_a_corpus_of_version_1_reads_with_unknown_tracks(write_corpus) -> None:
+    corpus, _ = write_corpus()
+    index = corpus.index()
+    for shard in corpus.shard_paths():
+        pq.write_table(pq.read_table(shard).drop_columns(["tracklet", "frame"]), shard)
+    record = Path(corpus.root) / "corpus.json"
+    content = {**json.loads(record.read_text()), "schema_version": 1}
+    del content["has_tracklets"]
+    record.write_text(json.dumps(content))
+    old = Corpus.open(corpus.root)
+    assert not old.has_tracklets
+    assert old.digest == corpus.digest
+    assert old.index() == index
+    assert set(old.index(["frame", "tracklet"])["tracklet"].to_pylist()) == {-1}
+
+
+def test_unknown_tracks_do_not_count_in_a_digest_and_known_ones_do() -> None:
+    rows = pa.table({"uri": ["a", "b"]})
+    unknown = with_track_columns(rows)
+    assert unknown.column_names == ["uri", "tracklet", "frame"]
+    assert without_unknown_tracks(unknown) == rows == without_unknown_tracks(rows)
+    one = unknown.set_column(1, "tracklet", pa.array([-1, 3], pa.int64()))
+    assert without_unknown_tracks(one).column_names == ["uri", "tracklet"]

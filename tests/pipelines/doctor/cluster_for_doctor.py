@@ -33,6 +33,8 @@ def made_corpus(root: Path) -> None:
             "scenario": ["uvi"] * num,
             "group": [i % 2 for i in range(num)],
             "camera": [0] * num,
+            "tracklet": [-1] * num,
+            "frame": [-1] * num,
             "split": ["train"] * num,
             "person": [-1] * num,
             "clothes": [-1] * num,

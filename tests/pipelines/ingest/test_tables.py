@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from itkm_core.corpus.schema import REJECTED_SCHEMA
 from pipelines.console import Console
-from pipelines.ingest.tables import print_summary, summary_notes, summary_table
+from pipelines.ingest.tables import print_summary, summary_notes, summary_rows, summary_table
 
 
 def test_a_corpus_fits_a_terminal() -> None:
@@ -20,11 +20,13 @@ def test_a_corpus_fits_a_terminal() -> None:
             "group": [0, 1],
             "split": ["gallery", "train"],
             "camera": [3, 4],
+            "tracklet": [-1, -1],
             "height": [64, 128],
         }
     )
     corpus: Any = SimpleNamespace(
         num_images=1_234_567,
+        has_tracklets=False,
         index=index.select,
         rejected=lambda: pa.table({"path": ["a.jpg"]}),
     )
@@ -50,8 +52,16 @@ def test_what_a_user_should_know_is_said_whatever_the_names() -> None:
     grey = {"source": "s", "num": 1200, "low": 231, "high": 3855, "depth": 16}
     corpus: Any = SimpleNamespace(
         num_images=1,
+        has_tracklets=False,
         index=pa.table(
-            {"scenario": ["uvi"], "group": [0], "split": ["train"], "camera": [3], "height": [64]}
+            {
+                "scenario": ["uvi"],
+                "group": [0],
+                "split": ["train"],
+                "camera": [3],
+                "tracklet": [-1],
+                "height": [64],
+            }
         ).select,
         rejected=lambda: pa.Table.from_pylist([rejected] * 2),
         record={
@@ -73,3 +83,27 @@ def test_what_a_user_should_know_is_said_whatever_the_names() -> None:
 def test_a_corpus_from_before_has_less_to_say() -> None:
     empty = pa.Table.from_pylist([], schema=REJECTED_SCHEMA)
     assert list(summary_notes(SimpleNamespace(rejected=lambda: empty, record={}))) == []  # type: ignore[arg-type]
+
+
+def test_tracklets_are_counted_by_camera() -> None:
+    index = pa.table(
+        {
+            "scenario": ["uvi"] * 6,
+            "group": [0, 0, 0, 0, 0, 1],
+            "split": ["train"] * 6,
+            "camera": [1, 1, 2, 2, 2, 3],
+            "tracklet": [7, 7, 7, 8, -1, -1],
+            "height": [64] * 6,
+        }
+    )
+    corpus: Any = SimpleNamespace(
+        num_images=6,
+        has_tracklets=True,
+        index=index.select,
+        rejected=lambda: pa.table({"path": []}),
+    )
+    assert [row["num_tracklets"] for row in summary_rows(corpus)] == [3, 0]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(summary_table(corpus))
+    rows = [line.replace("│", " ").split() for line in console.file.getvalue().splitlines()]
+    assert ["uvi", "0", "train", "5", "2", "3", "64"] in rows

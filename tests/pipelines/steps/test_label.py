@@ -41,6 +41,8 @@ def task(tmp_path: Path) -> GroupTask:
             "scenario": ["uvi"] * 72,
             "group": [0, 1, 0] * 24,
             "camera": np.stack([CAMERAS, 2 + CAMERAS, 1 - CAMERAS], axis=1).ravel(),
+            "tracklet": [-1] * 72,
+            "frame": [-1] * 72,
             "split": ["train", "train", "query"] * 24,
             "person": [-1] * 72,
             "clothes": [-1] * 72,
