@@ -209,13 +209,13 @@ def evaluate(
     """
     from itkm_core.storage.place import Place
     from pipelines.artifacts.run_folder import read_run
-    from pipelines.run.tables import evaluation_table, quality_table
+    from pipelines.run.tables import evaluation_tables
     from pipelines.steps.evaluate import newest_evaluation, write_evaluation
 
     folder, _ = read_run(Place.at(run_path))
     name, result = newest_evaluation(folder)
-    console.print(evaluation_table(result["retrieval"], f"retrieval, {name}"))
-    console.print(quality_table(result["labels"], f"pseudo-labels, {name}"))
+    for table in evaluation_tables(result, name):
+        console.print(table)
     where = folder.step(name) / "evaluation.json"
     if json_path is not None:
         where = write_evaluation(Place.at(json_path), name, result)

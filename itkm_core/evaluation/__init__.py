@@ -3,6 +3,7 @@
 from itkm_core.evaluation.clusters import LabelQuality, label_quality
 from itkm_core.evaluation.ranking import Ranking, rank
 from itkm_core.evaluation.retrieval import Direction, DirectionScore, directions, evaluate_corpus
+from itkm_core.evaluation.tracklets import evaluate_tracklets, tracklet_quality
 
 __all__ = [
     "Direction",
@@ -11,6 +12,8 @@ __all__ = [
     "Ranking",
     "directions",
     "evaluate_corpus",
+    "evaluate_tracklets",
     "label_quality",
     "rank",
+    "tracklet_quality",
 ]

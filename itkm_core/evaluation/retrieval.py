@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from itkm_core.errors import CorpusError, FeatureError
+from itkm_core.errors import CorpusError, FeatureError, ItkmError
 from itkm_core.evaluation.arrays import IntArray, as_features, as_integers
 from itkm_core.evaluation.ranking import Ranking, rank
 from itkm_core.neighbors.lookup import Lookup
@@ -50,7 +50,7 @@ def directions(index: Columns) -> list[Direction]:
     queries against a high-resolution gallery go one way only). A corpus of only training images
     gives the empty list.
     """
-    scenario, group, split = (_column(index, name) for name in ("scenario", "group", "split"))
+    scenario, group, split = (column_of(index, name) for name in ("scenario", "group", "split"))
     found: list[Direction] = []
     for name in np.unique(scenario).tolist():
         here = scenario == name
@@ -87,7 +87,7 @@ def evaluate_corpus(
     """
     asked = directions(index)
     if not asked:
-        found = sorted(set(_column(index, "split").tolist()))
+        found = sorted(set(column_of(index, "split").tolist()))
         raise CorpusError(
             f"no scenario has both query and gallery images (splits in the corpus: {found}): "
             "ingest a source that marks them to evaluate retrieval"
@@ -97,32 +97,20 @@ def evaluate_corpus(
             "the corpus has no identities: retrieval is scored against person ids, so ingest it "
             "from a source that gives them"
         )
-    sample_id, camera = _column(index, "sample_id"), _column(index, "camera")
-    scenario, group, split = (_column(index, name) for name in ("scenario", "group", "split"))
-    keys = _Lookup(_column(identities, "sample_id"), "identities", CorpusError)
-    person = _column(identities, "person")
+    tested = column_of(index, "split") != "train"
+    images = {
+        name: column_of(index, name)[tested]
+        for name in ("sample_id", "scenario", "group", "camera", "split")
+    }
     vectors = as_features(features, "corpus")
     vector_ids = as_integers(feature_ids, "feature ids", FeatureError)
-    vector_keys = _Lookup(vector_ids, "features", FeatureError)
     if len(vectors) != len(vector_ids):
         raise FeatureError(f"{len(vectors)} features for {len(vector_ids)} sample ids")
-
-    rows: list[DirectionScore] = []
-    for direction in asked:
-        here = scenario == direction.scenario
-        query = here & (split == "query") & (group == direction.query_group)
-        gallery = here & (split == "gallery") & (group == direction.gallery_group)
-        ranking = rank(
-            vectors[vector_keys.rows(sample_id[query])],
-            vectors[vector_keys.rows(sample_id[gallery])],
-            person[keys.rows(sample_id[query])],
-            person[keys.rows(sample_id[gallery])],
-            camera[query],
-            camera[gallery],
-            block=block,
-            max_rank=max_rank,
-        )
-        rows.append(DirectionScore(direction, ranking))
+    person = persons_of(identities, images["sample_id"])
+    vector_rows = rows_of(vector_ids, images["sample_id"], "features", FeatureError)
+    rows = score_directions(
+        asked, images, person, vectors, vector_rows, block=block, max_rank=max_rank
+    )
     if not any(row.ranking.num_queries for row in rows):
         raise CorpusError(
             "no query has a match in its gallery by another camera ("
@@ -132,30 +120,71 @@ def evaluate_corpus(
     return rows
 
 
-class _Lookup(Lookup):
-    """The rows of a table by sample id, or an error that names the table."""
+def score_directions(
+    asked: Sequence[Direction],
+    index: Mapping[str, npt.NDArray[Any]],
+    persons: IntArray,
+    vectors: npt.NDArray[Any],
+    rows: IntArray,
+    *,
+    block: int | None = None,
+    max_rank: int = 20,
+) -> list[DirectionScore]:
+    """Score each direction with `rank`, over whatever the rows of `index` are.
 
-    def __init__(self, ids: IntArray, what: str, error: type[Exception]) -> None:
-        super().__init__(ids)
-        self.what, self.error = what, error
-        if len(self.repeated):
-            raise error(
-                f"{what} hold {len(self.repeated)} sample ids more than once, first {self.repeated[0]}: "
-                "expected each once"
+    `index` has `scenario`, `group`, `camera` and `split` [N], `persons` int [N]; `vectors` [M, D] has the vector of row
+    i of the index in row `rows[i]`.
+    """
+    found: list[DirectionScore] = []
+    for direction in asked:
+        here = index["scenario"] == direction.scenario
+        query, gallery = (
+            np.flatnonzero(here & (index["split"] == split) & (index["group"] == group))
+            for split, group in (
+                ("query", direction.query_group),
+                ("gallery", direction.gallery_group),
             )
+        )
+        ranking = rank(
+            vectors[rows[query]],
+            vectors[rows[gallery]],
+            persons[query],
+            persons[gallery],
+            index["camera"][query],
+            index["camera"][gallery],
+            block=block,
+            max_rank=max_rank,
+        )
+        found.append(DirectionScore(direction, ranking))
+    return found
 
-    def rows(self, wanted: IntArray) -> IntArray:
-        rows, found = self.find(wanted)
-        if not found.all():
-            missing = wanted[~found]
-            raise self.error(
-                f"{self.what} lack {len(missing)} of {len(wanted)} query or gallery images, "
-                f"first sample id {missing[0]}: make them again over the whole corpus"
-            )
-        return rows
+
+def persons_of(identities: Columns, wanted: IntArray) -> IntArray:
+    """The person of each sample id. Raises CorpusError if one is missing, or there twice."""
+    rows = rows_of(column_of(identities, "sample_id"), wanted, "identities", CorpusError)
+    return np.asarray(column_of(identities, "person")[rows], np.int64)
 
 
-def _column(table: Columns, name: str) -> npt.NDArray[Any]:
+def rows_of(ids: IntArray, wanted: IntArray, what: str, error: type[ItkmError]) -> IntArray:
+    """The row of each wanted sample id in a table with these ids, or an error that names the table."""
+    lookup = Lookup(ids)
+    if len(lookup.repeated):
+        raise error(
+            f"{what} hold {len(lookup.repeated)} sample ids more than once, first {lookup.repeated[0]}: "
+            "expected each once"
+        )
+    rows, found = lookup.find(wanted)
+    if not found.all():
+        missing = wanted[~found]
+        raise error(
+            f"{what} lack {len(missing)} of {len(wanted)} query or gallery images, "
+            f"first sample id {missing[0]}: make them again over the whole corpus"
+        )
+    return rows
+
+
+def column_of(table: Columns, name: str) -> npt.NDArray[Any]:
+    """A column of an Arrow table or a mapping as an array. Raises CorpusError if it is not there."""
     names = table.column_names if isinstance(table, pa.Table) else list(table)
     if name not in names:
         raise CorpusError(f"no column {name!r} in {sorted(names)}: open the corpus with it")

@@ -190,4 +190,4 @@ def label_corpus(
             f"largest of {against.run}"
         )
     index = Index(out / FOLDER, config.labels, config.without_camera, encoder, {})
-    write_labels(out, table, found, index, console, against, first_id)
+    write_labels(out, table, found, index, console, against, first_id, corpus)

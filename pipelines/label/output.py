@@ -9,8 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from itkm_core.corpus.schema import Corpus
 from itkm_core.storage.place import Place
 from pipelines.artifacts.labels import LABELS_FILE
+from pipelines.artifacts.tracklets import TRACKLETS_FILE, tracklet_table
 from pipelines.console import Console
 from pipelines.label.against import Against
 from pipelines.label.group import PARAMETERS_FILE
@@ -38,20 +40,30 @@ def write_labels(
     console: Console,
     against: Against | None = None,
     first_id: int | None = None,
+    corpus: Corpus | None = None,
 ) -> None:
-    """Write pseudo_labels.parquet, parameters.json and index.json, and print a table.
+    """Write pseudo_labels.parquet, parameters.json and index.json, tracklets.parquet if the corpus has any, and print
+    a table.
 
     table: of all blocks; the ids in the file are `first_id` larger. found: by block name. index: without its groups.
+    corpus: the one labelled, if it is one.
 
     Raises:
         StorageError: `out` cannot be written.
     """
     parameters = {name: each.parameters for name, each in found.items()}
     more: dict[str, Any] = {} if against is None else {"against": against.origin()}
+    tracklets = None if corpus is None else tracklet_table(corpus, table)
+    if corpus is not None:
+        more["corpus"] = {"path": corpus.root, "digest": corpus.digest}
     if first_id is not None:
         more["first_sample_id"] = first_id
         table = table.set_column(0, "sample_id", pc.add(table["sample_id"], first_id))
     (out / LABELS_FILE).write_table(table)
+    if tracklets is not None:
+        (out / TRACKLETS_FILE).write_table(tracklets)
+    else:
+        (out / TRACKLETS_FILE).remove()  # of an earlier call
     (out / PARAMETERS_FILE).write_json({"groups": parameters, **more})
     groups = {name: each.record for name, each in found.items() if each.record is not None}
     replace(index, groups={**_kept(index, groups, against), **groups}).write()
@@ -62,6 +74,8 @@ def write_labels(
     console.print(labels_table(lines) if against is None else arrivals_table(lines))
     print_notes(console, [note for each in found.values() for note in each.notes])
     console.print(f"{'pseudo-labels':<22} {out / LABELS_FILE}")
+    if tracklets is not None:
+        console.print(f"{'tracklets':<22} {out / TRACKLETS_FILE}")
 
 
 def write_sweeps(

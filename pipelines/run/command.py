@@ -16,6 +16,7 @@ from itkm_core.storage.place import Place
 from pipelines.artifacts.hold import held
 from pipelines.artifacts.labels import LABELS_FILE, read_labels
 from pipelines.artifacts.run_folder import RunFolder, open_run
+from pipelines.artifacts.tracklets import TRACKLETS_FILE, tracklet_table
 from pipelines.config import RunConfig
 from pipelines.console import Console, headed
 from pipelines.run.dag import Kind, Round, plan_rounds
@@ -80,8 +81,8 @@ def run_pipeline(
 ) -> RunFolder:
     """Run (or continue) a whole run.
 
-    Leaves pseudo_labels.parquet (sample_id, scenario, group, label, is_core, confidence) and the last
-    round's checkpoint in the run folder, and prints the tables of gains.
+    Leaves pseudo_labels.parquet (sample_id, scenario, group, label, is_core, confidence), tracklets.parquet if the
+    corpus has tracklets, and the last round's checkpoint in the run folder, and prints the tables of gains.
 
     connect: a connection to Ray for the block, made once nothing speaks against the run and if a step is left to
         do; without it Ray must be connected already.
@@ -99,18 +100,23 @@ def run_pipeline(
         else:
             with connect():
                 _run_rounds(replace(context, telemetry=Telemetry.start()), rounds, console)
-        _finish(run, rounds, console)
+        _finish(run, corpus, rounds, console)
     return run
 
 
-def _finish(run: RunFolder, rounds: Sequence[Round], console: Console) -> None:
+def _finish(run: RunFolder, corpus: Corpus, rounds: Sequence[Round], console: Console) -> None:
     """Write the labels of the finished encoder, and print what was gained and where everything is."""
-    labels = [read_labels(run.step(step.name)) for step in rounds[-1].of(Kind.LABEL)]
-    (run.place / LABELS_FILE).write_table(pa.concat_tables(labels).sort_by("sample_id"))
+    every = [read_labels(run.step(step.name)) for step in rounds[-1].of(Kind.LABEL)]
+    labels = pa.concat_tables(every).sort_by("sample_id")
+    (run.place / LABELS_FILE).write_table(labels)
+    tracklets = tracklet_table(corpus, labels)
+    if tracklets is not None:
+        (run.place / TRACKLETS_FILE).write_table(tracklets)
     for table in gain_tables(run, rounds):
         console.print(table)
     for what, path in (
         ("pseudo-labels", run.place / LABELS_FILE),
+        *([] if tracklets is None else [("tracklets", run.place / TRACKLETS_FILE)]),
         ("encoder", run.step(rounds[-2].one(Kind.TRAIN).name) / "checkpoint"),
         ("numbers of every step", run.place / "metrics.jsonl"),
         ("run", run.place),

@@ -125,6 +125,21 @@ def print_round(console: Console, each: Round, manifests: Mapping[str, Manifest]
     console.print(headed(each.folder, "bold", " · ".join(parts)))
 
 
+def evaluation_tables(result: Mapping[str, Any], step: str) -> list[Table]:
+    """All scores of an evaluate step, over images and, where the corpus has them, over tracklets."""
+    tables = [
+        evaluation_table(result["retrieval"], f"retrieval, {step}"),
+        quality_table(result["labels"], f"pseudo-labels, {step}"),
+    ]
+    tracklets = result.get("tracklets", {})
+    if tracklets.get("retrieval"):
+        title = f"retrieval of tracklets, {step}"
+        tables.append(evaluation_table(tracklets["retrieval"], title))
+    if tracklets.get("labels"):
+        tables.append(quality_table(tracklets["labels"], f"pseudo-labels of tracklets, {step}"))
+    return tables
+
+
 def evaluation_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     """Retrieval per scenario and direction, from the query's group to the gallery's; scores in %."""
     names = ("mAP", "mINP", "rank-1", "rank-5", "rank-10", "queries")

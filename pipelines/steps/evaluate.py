@@ -14,7 +14,9 @@ from itkm_core.corpus.schema import Corpus
 from itkm_core.errors import CorpusError, StorageError
 from itkm_core.evaluation.clusters import label_quality
 from itkm_core.evaluation.retrieval import directions, evaluate_corpus
+from itkm_core.evaluation.tracklets import evaluate_tracklets, tracklet_quality
 from itkm_core.matching import cluster_accuracy, instance_precision
+from itkm_core.neighbors.groups import number_groups
 from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
@@ -39,34 +41,45 @@ def evaluate(
     """Retrieval per scenario and direction, and the quality of pseudo-labels and matches.
 
     labels: the label step of each block. matches: the match step of each scenario. only: the scenarios to
-    evaluate. Parts without identities, or without query and gallery images, are left out.
+    evaluate. Parts without identities, or without query and gallery images, are left out. Where the corpus has
+    tracklets, `tracklets` has the same scores over them.
     """
     corpus = Corpus.open(corpus_root)
     identities = corpus.identities()
     if identities is None:
         return {"retrieval": [], "labels": []}
     index = corpus.index()
-    index = index.filter(pc.is_in(index["scenario"], pa.array(list(only), pa.string())))
-    tested = index["split"].to_numpy(zero_copy_only=False) != "train"
-    retrieval: list[dict[str, Any]] = []
-    if directions(index):
-        ids = index["sample_id"].to_numpy()[tested]
-        found = read_features(features, ids)
-        retrieval = [
-            row.summary() for row in evaluate_corpus(index.filter(tested), identities, found, ids)
-        ]
     persons = np.full(corpus.num_images, -1, np.int64)
     persons[identities["sample_id"].to_numpy()] = identities["person"].to_numpy()
-    quality = []
+    tracklets = _tracklets(index) if corpus.has_tracklets else np.full(corpus.num_images, -1)
+    index = index.filter(pc.is_in(index["scenario"], pa.array(list(only), pa.string())))
+    tested = index["split"].to_numpy(zero_copy_only=False) != "train"
+    images: dict[str, Any] = {"retrieval": [], "labels": []}
+    tracks: dict[str, Any] = {"retrieval": [], "labels": []}
+    if directions(index):
+        ids = index["sample_id"].to_numpy()[tested]
+        given = index.filter(tested), identities, read_features(features, ids), ids
+        images["retrieval"] = [row.summary() for row in evaluate_corpus(*given)]
+        tracks["retrieval"] = [row.summary() for row in evaluate_tracklets(*given)]
     for block in sorted(labels, key=lambda block: block.name):
         table = read_labels(labels[block])
-        truth = persons[table["sample_id"].to_numpy()]
-        if (truth > 0).any():
-            scores = label_quality(table["label"].to_numpy(), truth)
-            quality.append({"group": block.name, **scores.summary()})
+        ids, numbers = table["sample_id"].to_numpy(), table["label"].to_numpy()
+        if (persons[ids] > 0).any():
+            found = label_quality(numbers, persons[ids])
+            images["labels"].append({"group": block.name, **found.summary()})
+        of_tracklets = tracklet_quality(numbers, persons[ids], tracklets[ids])
+        if of_tracklets is not None:
+            tracks["labels"].append({"group": block.name, **of_tracklets.summary()})
     scored = {name: match_quality(step, name, labels, persons) for name, step in matches.items()}
     scored = {name: scores for name, scores in scored.items() if scores}
-    return {"retrieval": retrieval, "labels": quality, "matches": scored}
+    more = {"tracklets": tracks} if corpus.has_tracklets else {}
+    return {**images, "matches": scored, **more}
+
+
+def _tracklets(index: pa.Table) -> np.ndarray:
+    """A number for the tracklet of each image of a corpus, int64 [N]; -1: it is in none."""
+    keys = (index[name].to_numpy() for name in ("scenario", "group", "camera", "tracklet"))
+    return np.where(index["tracklet"].to_numpy() >= 0, number_groups(*keys)[0], -1)
 
 
 def match_quality(

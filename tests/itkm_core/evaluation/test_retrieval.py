@@ -106,7 +106,7 @@ def test_errors():
         evaluate_corpus(index.drop_columns(["camera"]), identities, features, ids)
     with pytest.raises(CorpusError, match="identities lack 1 of"):
         evaluate_corpus(index, identities.slice(0, len(ids) - 1), features, ids)
-    with pytest.raises(FeatureError, match=r"features lack 12 of 12 .* sample id 12"):
+    with pytest.raises(FeatureError, match=r"features lack 96 of 96 .* sample id 12"):
         evaluate_corpus(index, identities, features[:12], ids[:12])
     with pytest.raises(FeatureError, match="more than once, first 0"):
         evaluate_corpus(index, identities, features, np.maximum(ids - 1, 0))

@@ -1,17 +1,26 @@
-"""Matches scored against identities, as a round's evaluation does it."""
+"""Scores against identities, as a round's evaluation finds them: matches, and tracklets beside images."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from made import unit
 from match_problem import SCENARIO, Made
+from tracked_corpus import label_rows, write_corpus
 
+from itkm_core.corpus.schema import Corpus
+from itkm_core.evaluation import evaluate_corpus, evaluate_tracklets, label_quality
 from itkm_core.matching import cluster_accuracy, instance_precision
+from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
+from pipelines.artifacts.features import part_folder
 from pipelines.artifacts.matches import read_clusters, read_instances
-from pipelines.steps.evaluate import match_quality
+from pipelines.run.tables import evaluation_tables
+from pipelines.steps.evaluate import evaluate, match_quality
 from pipelines.steps.match import match_scenario
 
 
@@ -41,3 +50,55 @@ def test_a_scenario_of_one_group_has_no_scores(tmp_path: Path) -> None:
     match_scenario(made.task())
     labels = {f"{SCENARIO}/1": made.base / "label-1"}
     assert match_quality(made.base / "match", SCENARIO, labels, np.ones(2000, int)) == {}
+
+
+def scored(base: Path, *, tracklets: bool) -> tuple[Corpus, np.ndarray, dict[str, Any], pa.Table]:
+    """A corpus of 12 people in two cameras, as a round evaluates it: with its features, the scores and the labels."""
+    person = np.repeat(np.arange(1, 13), 20)
+    camera = np.tile(np.repeat([0, 1], 10), 12)
+    split = np.where(person > 6, "train", np.where(camera == 0, "query", "gallery"))
+    track = 2 * person + np.tile(np.repeat([0, 1], 5), 24)
+    columns = {"person": person, "camera": camera, "split": split}
+    corpus = write_corpus(base / "corpus", **columns, **({"tracklet": track} if tracklets else {}))
+    rng = np.random.default_rng(0)
+    features = unit(rng.standard_normal((13, 8))[person] + 0.8 * rng.standard_normal((240, 8)))
+    column = pa.FixedSizeListArray.from_arrays(features.ravel(), 8)
+    where = Place.at(base / "features") / part_folder(Block("uvi", 0), "any") / "from-0.parquet"
+    where.write_table(pa.table({"sample_id": np.arange(240), "feature": column}))
+    labels = np.where(rng.random(240) < 0.3, rng.integers(-1, 6, 240), person - 7)
+    table = label_rows(corpus, labels, np.ones(240))
+    (Place.at(base / "label") / "labels.parquet").write_table(table)
+    steps = {Block("uvi", 0): Place.at(base / "label")}
+    found = evaluate(corpus.root, Place.at(base / "features"), steps, {}, ["uvi"])
+    return corpus, features, found, table
+
+
+def test_tracklets_are_scored_beside_images(tmp_path: Path) -> None:
+    corpus, features, found, labels = scored(tmp_path, tracklets=True)
+    people = corpus.identities()
+    given = corpus.index(), people, features, np.arange(240)
+    assert found["retrieval"] == [row.summary() for row in evaluate_corpus(*given)]
+    (row,) = found["tracklets"]["retrieval"]
+    assert row == evaluate_tracklets(*given)[0].summary()
+    assert (row["num_queries"], found["retrieval"][0]["num_queries"]) == (12, 60)
+    assert row["mean_ap"] > found["retrieval"][0]["mean_ap"]
+    assert people is not None
+    truth = people["person"].to_numpy()[labels["sample_id"].to_numpy()]
+    images, tracks = found["labels"][0], found["tracklets"]["labels"][0]
+    assert images == {"group": "uvi/0", **label_quality(labels["label"], truth).summary()}
+    assert (images["num_images"], tracks["num_images"]) == (120, 24)
+    assert tracks["ari"] > images["ari"]
+    assert [table.title for table in evaluation_tables(found, "final/evaluate")] == [
+        "retrieval, final/evaluate",
+        "pseudo-labels, final/evaluate",
+        "retrieval of tracklets, final/evaluate",
+        "pseudo-labels of tracklets, final/evaluate",
+    ]
+
+
+def test_without_tracklets_the_scores_are_what_they_were(tmp_path: Path) -> None:
+    _, _, found, _ = scored(tmp_path / "bare", tracklets=False)
+    assert list(found) == ["retrieval", "labels", "matches"]
+    assert len(evaluation_tables(found, "final/evaluate")) == 2
+    _, _, tracked, _ = scored(tmp_path / "tracked", tracklets=True)
+    assert found == {name: tracked[name] for name in found}
