@@ -13,28 +13,55 @@ console = Console()
 
 
 def synth(
-    out: Annotated[str, Option(help="Folder for the pictures.")],
-    people: Annotated[int, Option(min=1, help="Training people per scenario.")] = 60,
+    out: Annotated[str, Option(help="Folder for the pictures or videos.")],
+    people: Annotated[
+        int | None,
+        Option(min=1, help="Training people per scenario.", show_default="60; 20 with --video"),
+    ] = None,
     test_people: Annotated[
         int | None,
         Option(min=0, help="Test people per scenario.", show_default="two thirds of --people"),
     ] = None,
-    images: Annotated[int, Option(min=1, help="Pictures per person and group.")] = 4,
+    images: Annotated[
+        int | None, Option(min=1, help="Pictures per person and group.", show_default="4")
+    ] = None,
     seed: Annotated[int, Option(min=0, help="The same seed draws the same pictures.")] = 0,
-    height: Annotated[int, Option(min=16, help="Picture height in pixels; twice the width.")] = 64,
+    height: Annotated[
+        int | None,
+        Option(
+            min=16,
+            help="Height in pixels, of a picture (its width is half) or of a frame (16:9).",
+            show_default="64; 180 with --video",
+        ),
+    ] = None,
+    video: Annotated[
+        bool, Option("--video", help="Film them walking by cameras, with a tracker's files.")
+    ] = False,
+    tracker_noise: Annotated[
+        float | None,
+        Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="With --video: of the tracks, so many break in two; at so many meetings two are mixed up.",
+            show_default="0",
+        ),
+    ] = None,
 ) -> None:
     """Draw synthetic people to try the pipeline on."""
-    from itkm_core.synthetic.config import SyntheticConfig
-    from itkm_core.synthetic.write import write_people
     from pipelines.bars import stage_bars
+    from pipelines.synth.command import draw
 
-    tested = 2 * people // 3 if test_people is None else test_people
-    drawn = {"images": images, "seed": seed, "height": height, "width": height // 2}
-    config = SyntheticConfig(people_train=people, people_test=tested, **drawn)
+    given: dict[str, float | None] = {
+        "people": people,
+        "test_people": test_people,
+        "images": images,
+        "height": height,
+    }
+    given |= {"seed": seed, "tracker_noise": tracker_noise}
     with stage_bars(console) as report:
-        made = write_people(config, out, progress=lambda done, all: report("draw", done, all))
-    how = " (reused)" if made.reused else ""
-    console.print(f"{made.num_images:,} pictures{how} in {out}")
+        line = draw(out, video, given, lambda done, all: report("draw", done, all))
+    console.print(line)
 
 
 def ingest(

@@ -45,7 +45,7 @@ FLOORS = (
 )
 PIPELINE_SIDE = {"ray", "pipelines"}
 # A bare install of the core has none of these; importing the core must not need them.
-OPTIONAL = {"faiss", "cuml", "cupy", "cugraph", "matplotlib", "plotly", "jinja2"}
+OPTIONAL = {"av", "faiss", "cuml", "cupy", "cugraph", "matplotlib", "plotly", "jinja2"}
 HEAVY = ("torch", "open_clip", "torchvision")
 
 # Imports every module named in argv behind a finder that refuses some packages; prints what failed.

@@ -10,7 +10,8 @@ from itkm_core.collections.listing import Listing, check_listing
 from itkm_core.corpus.schema import LISTING_SCHEMA, with_track_columns
 from itkm_core.errors import CorpusError
 from itkm_core.storage.paths import exists, join, resolve
-from itkm_core.synthetic.write import MANIFEST_FILE, RECORD_FILE
+from itkm_core.synthetic.record import RECORD_FILE
+from itkm_core.synthetic.write import MANIFEST_FILE
 
 
 def list_images(root: str) -> Listing:

@@ -11,8 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 SCENARIOS = ("uvi", "ucc", "ucr")
 """Scenario names of a synthetic corpus: visible-infrared, clothing change, cross-resolution."""
 
-Purpose = Literal["person", "clothes", "camera", "view", "caption"]
-_PURPOSES: dict[Purpose, int] = {"person": 0, "clothes": 1, "camera": 2, "view": 3, "caption": 4}
+Purpose = Literal["person", "clothes", "camera", "view", "caption", "walk", "film", "tracker"]
+_PURPOSES: dict[Purpose, int] = {
+    name: number
+    for number, name in enumerate(Purpose.__args__)  # type: ignore[attr-defined]
+}
 _WORLDS = {"people": 0x1DE0, "clip": 0xC11B}
 
 

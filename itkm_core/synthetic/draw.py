@@ -120,10 +120,27 @@ def material_map(
         uint8 [height, width] of `Surface`.
     """
     pen = Pen(person, pose, height, width)
-    pen.draw.rectangle((0, horizon * height, width, height), fill=int(Surface.FLOOR))
+    draw_place(pen.draw, horizon, things, height, width)
+    draw_body(pen, person, pose)
+    return np.asarray(pen.image)
+
+
+def draw_place(
+    draw: ImageDraw.ImageDraw,
+    horizon: float,
+    things: tuple[tuple[float, float, float, float], ...],
+    height: int,
+    width: int,
+) -> None:
+    """Draw floor and things, as `material_map` has them, on a wall."""
+    draw.rectangle((0, horizon * height, width, height), fill=int(Surface.FLOOR))
     for k, (xa, ya, xb, yb) in enumerate(things):
         surface = Surface.THING_A if k % 2 == 0 else Surface.THING_B
-        pen.draw.rectangle((xa * width, ya * height, xb * width, yb * height), fill=int(surface))
+        draw.rectangle((xa * width, ya * height, xb * width, yb * height), fill=int(surface))
+
+
+def draw_body(pen: Pen, person: Person, pose: Pose) -> None:
+    """Draw a person over what is there."""
     narrow = 0.66 if pose.view == "side" else 1.0
     shoulder = 0.115 * person.build * narrow
     half = 0.085 * person.build * (0.8 if pose.view == "side" else 1.0)
@@ -134,7 +151,6 @@ def material_map(
     hands = _arms(pen, person, pose, shoulder)
     draw_bag(pen, person, pose, shoulder, hip, hands[1])
     draw_head(pen, person, pose)
-    return np.asarray(pen.image)
 
 
 def draw_head(pen: Pen, person: Person, pose: Pose) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,27 +50,49 @@ def draw_camera(rng: Generator, cast: float) -> Camera:
     )
 
 
-def _table(person: Person, camera: Camera, infrared: bool) -> np.ndarray:
-    worn = {
-        Surface.SKIN: person.skin,
-        Surface.HAIR: person.hair,
-        Surface.TOP: person.top.material,
-        Surface.TOP_SECOND: person.top.second,
-        Surface.BOTTOM: person.bottom.material,
-        Surface.SLEEVE: person.top.material,
-        Surface.OTHER_LEG: person.bottom.material,
-        Surface.SHOES: person.shoe_material,
-        Surface.BAG: person.bag_material,
-        Surface.HAT: person.hat_material,
-    }
-    table = np.empty((len(Surface), 3))
-    table[:4] = camera.infrared[:, None] if infrared else camera.surfaces
-    for surface, material in worn.items():
-        table[surface] = material.infrared if infrared else material.rgb
-    return table
+@dataclass(frozen=True)
+class Shine:
+    """The light of one picture: exposure, gain per colour channel, and how much one side has more of it (visible) or
+    the edges have less (infrared)."""
+
+    exposure: float
+    balance: np.ndarray
+    fall: float
 
 
+def draw_shine(rng: Generator, camera: Camera, infrared: bool) -> Shine:
+    """Draw the light of one picture."""
+    return Shine(
+        exposure=np.exp(rng.normal(0.0, 0.12)),
+        balance=np.exp(rng.normal(0.0, camera.drift, 3)),
+        fall=rng.uniform(0.1, 0.5) if infrared else rng.uniform(-0.25, 0.25),
+    )
+
+
+WORN = len(Surface) - Surface.SKIN  # surfaces of a person; the others are the place's
 _CONTOUR = 0.6  # how much light seams and outlines lose
+
+
+def _table(people: Sequence[Person], camera: Camera, infrared: bool) -> np.ndarray:
+    """float [4 + WORN * len(people), 3]: the place's surfaces, then those of each person, as `Surface` has them."""
+    table = np.empty((Surface.SKIN + WORN * len(people), 3))
+    table[: Surface.SKIN] = camera.infrared[:, None] if infrared else camera.surfaces
+    for k, person in enumerate(people):
+        worn = {
+            Surface.SKIN: person.skin,
+            Surface.HAIR: person.hair,
+            Surface.TOP: person.top.material,
+            Surface.TOP_SECOND: person.top.second,
+            Surface.BOTTOM: person.bottom.material,
+            Surface.SLEEVE: person.top.material,
+            Surface.OTHER_LEG: person.bottom.material,
+            Surface.SHOES: person.shoe_material,
+            Surface.BAG: person.bag_material,
+            Surface.HAT: person.hat_material,
+        }
+        for surface, material in worn.items():
+            table[surface + WORN * k] = material.infrared if infrared else material.rgb
+    return table
 
 
 def _contours(surfaces: np.ndarray) -> np.ndarray:
@@ -87,50 +110,53 @@ def _contours(surfaces: np.ndarray) -> np.ndarray:
 
 def expose(
     surfaces: np.ndarray,
-    person: Person,
+    people: Sequence[Person],
     camera: Camera,
     rng: Generator,
     *,
     size: tuple[int, int],
     infrared: bool,
     noise: float,
+    shine: Shine | None = None,
 ) -> np.ndarray:
     """Light a map of materials and photograph it.
 
     Args:
-        surfaces: uint8 [H, W] of `Surface`, H and W a whole multiple of `size`.
-        person: whose materials to use.
+        surfaces: unsigned [H, W] of `Surface`, H and W a whole multiple of `size`; those of person k are
+            `WORN` * k higher.
+        people: whose materials to use.
         camera: cast, gamma and background.
         rng: the generator of this picture.
         size: (height, width) of the picture, in pixels.
         infrared: one channel of reflectance, under the camera's own lamp, in place of colour.
         noise: deviation of the pixel noise, in units of full white.
+        shine: the light; None draws it from `rng`.
 
     Returns:
         uint8 [height, width, 3]; of an infrared picture the three channels are equal.
     """
     height, width = size
-    table = np.clip(_table(person, camera, infrared) * 255.0, 0.0, 255.0).astype(np.uint8)
+    table = _table(people, camera, infrared) * 255.0
+    table = np.clip(table, 0.0, 255.0).astype(np.uint8)
     factor = surfaces.shape[0] // height
     # Folds and shadows draw every garment's outline whatever its colour; without them a shape is
     # only a change of colour, which a small model takes very long to learn.
+    surfaces = surfaces + surfaces.dtype.type(len(table)) * _contours(surfaces)
     table = np.concatenate([table, (table * (1.0 - _CONTOUR)).astype(np.uint8)])
-    surfaces = surfaces + np.uint8(len(Surface)) * _contours(surfaces)
     if infrared:
         small = Image.fromarray(table[:, 0][surfaces]).reduce(factor)
     else:
         small = Image.fromarray(table[surfaces]).reduce(factor)
     light = np.asarray(small, dtype=np.float32) / 255.0
     light = light.reshape(height, width, -1)
-    exposure = np.exp(rng.normal(0.0, 0.12))
-    balance = np.exp(rng.normal(0.0, camera.drift, 3))
+    shine = shine or draw_shine(rng, camera, infrared)
     x = np.linspace(-1.0, 1.0, width, dtype=np.float32)[None, :, None]
     y = np.linspace(-1.0, 1.0, height, dtype=np.float32)[:, None, None]
     if infrared:
         # The lamp beside the lens lights the middle of the picture more than its edges.
-        field = exposure * (1.1 - rng.uniform(0.1, 0.5) * (x * x + y * y))
+        field = shine.exposure * (1.1 - shine.fall * (x * x + y * y))
     else:
-        field = exposure * balance * camera.gain * (1.0 + rng.uniform(-0.25, 0.25) * x)
+        field = shine.exposure * shine.balance * camera.gain * (1.0 + shine.fall * x)
     light = np.clip(light * field.astype(np.float32), 0.0, 1.0) ** np.float32(camera.gamma)
     light = light + np.float32(noise) * rng.standard_normal(light.shape, dtype=np.float32)
     picture = np.clip(light * 255.0 + 0.5, 0.0, 255.0).astype(np.uint8)

@@ -57,7 +57,8 @@ class Sample:
 
 
 @lru_cache(maxsize=64)
-def _person(config: SyntheticConfig, scenario: str, person: int, group: int) -> Person:
+def person_in(config: SyntheticConfig, scenario: str, person: int, group: int) -> Person:
+    """A person of a scenario, in the clothes they wear in a group; `person` from 0."""
     follow = config.reflectance_from_luminance
     who = draw_person(config.generator("person", scenario, person), follow)
     if scenario != "ucc" or group == 0:
@@ -73,7 +74,8 @@ def _person(config: SyntheticConfig, scenario: str, person: int, group: int) -> 
 
 
 @lru_cache(maxsize=1024)
-def _camera(config: SyntheticConfig, scenario: str, group: int, camera: int) -> Camera:
+def camera_at(config: SyntheticConfig, scenario: str, group: int, camera: int) -> Camera:
+    """A camera of a group; `camera` from 0."""
     return draw_camera(config.generator("camera", scenario, group, camera), config.cast)
 
 
@@ -102,11 +104,11 @@ def render_sample(
     Returns:
         The picture with its labels and caption, the same for the same arguments.
     """
-    who = _person(config, scenario, person, group)
+    who = person_in(config, scenario, person, group)
     rng = config.generator("view", scenario, person, group, view)
     # Consecutive views of a person go to different cameras, beginning anywhere.
     place = (person * 7 + group + view) % config.cameras
-    camera = _camera(config, scenario, group, place)
+    camera = camera_at(config, scenario, group, place)
     infrared, low = scenario == "uvi" and group == 1, scenario == "ucr" and group == 1
     pose = draw_pose(rng, config.pose_jitter)
     dx, dy = rng.normal(0.0, 0.12), rng.normal(0.0, 0.05)
@@ -122,7 +124,7 @@ def render_sample(
     )
     picture = expose(
         surfaces,
-        who,
+        [who],
         camera,
         rng,
         size=(config.height, config.width),

@@ -18,17 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from itkm_core.corpus.schema import LISTING_SCHEMA, TRACK_COLUMNS
-from itkm_core.errors import CorpusError, StorageError
+from itkm_core.errors import StorageError
 from itkm_core.storage.paths import local_folder, write_bytes
 from itkm_core.synthetic.config import SyntheticConfig
+from itkm_core.synthetic.record import RECORD_FILE, UNFINISHED_FILE, is_finished
 from itkm_core.synthetic.sample import Sample, iter_samples
 
 SYNTHETIC_VERSION = 1
 """Raised whenever the same parameters no longer give the same bytes."""
 
 MANIFEST_FILE = "manifest.parquet"
-RECORD_FILE = "synth.json"
-UNFINISHED_FILE = "synth.unfinished.json"
 
 MANIFEST_SCHEMA = pa.schema(
     [
@@ -73,7 +72,7 @@ def write_people(
     record = {"version": SYNTHETIC_VERSION, "parameters": config.model_dump(mode="json")}
     total = len(config.scenarios) * config.people * 2 * config.images
     try:
-        if _is_done(root, record):
+        if is_finished(root, record, MANIFEST_FILE):
             if progress:
                 progress(total, total)
             return WrittenPeople(root, root / MANIFEST_FILE, total, reused=True)
@@ -94,53 +93,6 @@ def write_people(
             f"cannot write synthetic people to {root}: {error}; choose a folder that can be written"
         ) from error
     return WrittenPeople(root, root / MANIFEST_FILE, total, reused=False)
-
-
-def _is_done(root: Path, record: dict[str, Any]) -> bool:
-    """Whether the folder holds this corpus, finished; refuse one that holds anything else."""
-    if not root.exists():
-        return False
-    if not root.is_dir():
-        raise CorpusError(f"{root} is a file; expected a folder for synthetic people")
-    for name in (RECORD_FILE, UNFINISHED_FILE):
-        if not (root / name).is_file():
-            continue
-        found = _read_record(root / name)
-        if found != record:
-            raise CorpusError(
-                f"{root} holds synthetic people with other parameters ({_difference(found, record)}):"
-                " choose another folder, use the same parameters, or delete this one"
-            )
-        return name == RECORD_FILE and (root / MANIFEST_FILE).is_file()
-    if any(not entry.name.endswith(".partial") for entry in root.iterdir()):
-        raise CorpusError(
-            f"{root} is not empty and holds no synthetic people ({RECORD_FILE} is not there):"
-            " choose an empty or a new folder"
-        )
-    return False
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise CorpusError(
-            f"{path} is not JSON ({error}): delete its folder and draw again"
-        ) from error
-    if not isinstance(found, dict) or not isinstance(found.get("parameters"), dict):
-        raise CorpusError(
-            f"{path} is not a record of synthetic people: delete its folder or choose another"
-        )
-    return found
-
-
-def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
-    there = {"version": found.get("version"), **found["parameters"]}
-    here = {"version": wanted["version"], **wanted["parameters"]}
-    names = [n for n in dict.fromkeys([*here, *there]) if there.get(n) != here.get(n)]
-    return (
-        ", ".join(f"{n}: there {there.get(n)}, wanted {here.get(n)}" for n in names) or "its record"
-    )
 
 
 def _row(sample: Sample) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from itkm_core.collections.synthetic import list_images
 from itkm_core.corpus.schema import LISTING_SCHEMA
 from itkm_core.errors import CorpusError
 from itkm_core.synthetic.config import SyntheticConfig
-from itkm_core.synthetic.write import MANIFEST_FILE, RECORD_FILE, write_people
+from itkm_core.synthetic.record import RECORD_FILE
+from itkm_core.synthetic.write import MANIFEST_FILE, write_people
 
 
 @pytest.fixture

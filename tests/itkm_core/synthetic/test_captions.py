@@ -8,7 +8,7 @@ import pytest
 
 from itkm_core.synthetic.config import SyntheticConfig
 from itkm_core.synthetic.people import COLOURS, HAIR_COLOURS, luminance
-from itkm_core.synthetic.sample import Sample, _person, iter_samples
+from itkm_core.synthetic.sample import Sample, iter_samples, person_in
 
 CONFIG = SyntheticConfig(people_train=60, people_test=0, images=2, seed=13)
 COLOUR_WORDS = {*COLOURS, *HAIR_COLOURS, "colour", "colourful"}
@@ -41,7 +41,7 @@ def test_no_colour_word_for_an_infrared_view(samples: list[Sample]) -> None:
 
 def test_what_is_said_is_true(samples: list[Sample]) -> None:
     for s in samples:
-        who, said = _person(CONFIG, s.scenario, index(s), s.group), set(words(s.caption))
+        who, said = person_in(CONFIG, s.scenario, index(s), s.group), set(words(s.caption))
         for thing in ("backpack", "handbag"):
             assert thing not in said or who.bag == thing, s.caption
         for hat in ("beanie", "cap"):

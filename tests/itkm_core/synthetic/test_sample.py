@@ -15,9 +15,9 @@ from itkm_core.synthetic.people import Bottom, Person, Top
 from itkm_core.synthetic.pose import Surface
 from itkm_core.synthetic.sample import (
     Sample,
-    _camera,
-    _person,
+    camera_at,
     iter_samples,
+    person_in,
     render_sample,
     sample_keys,
 )
@@ -72,11 +72,11 @@ def test_more_people_and_more_test_people_leave_the_others_as_they_are() -> None
 def test_the_world_of_the_embedded_clip_shares_no_person_and_no_camera() -> None:
     clip = CONFIG.model_copy(update={"world": "clip"})
     for s in SCENARIOS:
-        ours = {repr(_person(CONFIG, s, p, g)) for p in range(11) for g in (0, 1)}
-        theirs = {repr(_person(clip, s, p, g)) for p in range(11) for g in (0, 1)}
+        ours = {repr(person_in(CONFIG, s, p, g)) for p in range(11) for g in (0, 1)}
+        theirs = {repr(person_in(clip, s, p, g)) for p in range(11) for g in (0, 1)}
         assert not ours & theirs
         cameras = [
-            repr(_camera(c, s, g, k)) for c in (CONFIG, clip) for g in (0, 1) for k in range(4)
+            repr(camera_at(c, s, g, k)) for c in (CONFIG, clip) for g in (0, 1) for k in range(4)
         ]
         assert len(set(cameras)) == len(cameras)
 
@@ -131,7 +131,7 @@ def test_change_of_clothes_leaves_the_body_and_at_least_one_thing_to_go_by() -> 
     config = SyntheticConfig(people_train=400, people_test=0, both_garments_changed=0.25)
     changed = []
     for p in range(400):
-        a, b = _person(config, "ucc", p, 0), _person(config, "ucc", p, 1)
+        a, b = person_in(config, "ucc", p, 0), person_in(config, "ucc", p, 1)
         assert (a.skin, a.hair, a.bag, a.bag_material, a.hat, a.height, a.build) == (
             b.skin, b.hair, b.bag, b.bag_material, b.hat, b.height, b.build,
         )  # fmt: skip
@@ -141,7 +141,7 @@ def test_change_of_clothes_leaves_the_body_and_at_least_one_thing_to_go_by() -> 
     assert 0.17 < both < 0.33
     assert 0.28 < np.mean([t and not b for t, b in changed]) < 0.47
     for s in ("uvi", "ucr"):
-        assert all(_person(config, s, p, 0) == _person(config, s, p, 1) for p in range(20))
+        assert all(person_in(config, s, p, 0) == person_in(config, s, p, 1) for p in range(20))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_reflectance_follows_luminance_as_far_as_asked(
     follow: float, low: float, high: float
 ) -> None:
     config = SyntheticConfig(people_train=300, people_test=0, reflectance_from_luminance=follow)
-    cloth = [_person(config, "uvi", p, 0).top.material for p in range(300)]
+    cloth = [person_in(config, "uvi", p, 0).top.material for p in range(300)]
     light = [np.dot((0.299, 0.587, 0.114), m.rgb) for m in cloth]
     r = np.corrcoef(light, [m.infrared for m in cloth])[0, 1]
     assert low < r <= high + 1e-9

@@ -16,8 +16,9 @@ from itkm_core.corpus.schema import LISTING_SCHEMA, SPLITS, TRACK_COLUMNS, with_
 from itkm_core.errors import CorpusError, StorageError
 from itkm_core.synthetic import write as synthetic
 from itkm_core.synthetic.config import SyntheticConfig
+from itkm_core.synthetic.record import RECORD_FILE
 from itkm_core.synthetic.sample import iter_samples
-from itkm_core.synthetic.write import MANIFEST_FILE, RECORD_FILE, write_people
+from itkm_core.synthetic.write import MANIFEST_FILE, write_people
 
 SMALL = SyntheticConfig(people_train=2, people_test=2, images=3, seed=3)
 
