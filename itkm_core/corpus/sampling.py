@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itkm_core.corpus.random_keys import row_keys
+from itkm_core.corpus.spread import Spread, Tracks
 from itkm_core.errors import LabelError, TrainingError
 
 Ints = NDArray[np.int64]
@@ -28,12 +29,13 @@ _CLUSTER_ORDER, _IMAGE_DRAW, _ROW_KEYS = 1, 2, 3
 
 @dataclass(frozen=True)
 class GroupLabels:
-    """One (scenario, group): `sample_ids` int64 [n] and their `labels` int64 [n], -1 an outlier."""
+    """One (scenario, group): `sample_ids` int64 [n], their `labels` int64 [n], -1 an outlier, and their `tracks`."""
 
     scenario: int
     group: int
     sample_ids: Ints
     labels: Ints
+    tracks: Tracks | None = None
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,14 @@ class GroupIndex:
         scenario, group: whose clusters they are.
         members: int64, sample ids sorted by (cluster, sample id), outliers left out.
         starts: int64 [K + 1], cluster k is `members[starts[k]:starts[k + 1]]`.
+        spread: the members by tracklet; None if no image has one.
     """
 
     scenario: int
     group: int
     members: Ints
     starts: Ints
+    spread: Spread | None = None
 
     @property
     def num_clusters(self) -> int:
@@ -83,7 +87,10 @@ class GroupIndex:
             )
         order = np.lexsort((samples, clusters))
         starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        return cls(labels.scenario, labels.group, samples[order].astype(np.int64), starts)
+        spread = None
+        if labels.tracks is not None and (labels.tracks.tracklet >= 0).any():
+            spread = Spread.of(starts, labels.tracks.rows(kept).rows(order))
+        return cls(labels.scenario, labels.group, samples[order].astype(np.int64), starts, spread)
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,8 @@ def plan_step(
 
     Over an epoch of a group, ceil(K / P) steps, its clusters come in the order of one permutation
     without replacement; the last step, where the permutation runs short, fills up from its front. A
-    cluster with fewer than Q images gives each of them as evenly often as Q allows. [ours]
+    cluster with fewer than Q images gives each of them as evenly often as Q allows. Where tracklets are
+    known, the images of a larger one are spread over its cameras and tracklets (`corpus/spread.py`). [ours]
 
     Args:
         groups: one entry per (scenario, group); pass `GroupIndex` when planning many steps.
@@ -213,11 +221,14 @@ def _draw_images(index: GroupIndex, clusters: Ints, num: int, rng: np.random.Gen
     """int64 [len(clusters) * num]: sample ids, without replacement where there are as many."""
     first = index.starts[clusters]
     sizes = index.starts[clusters + 1] - first
-    offsets = np.empty((len(clusters), num), np.int64)
+    places = np.empty((len(clusters), num), np.int64)
     large = sizes >= num
-    offsets[large] = _distinct(sizes[large], num, rng)
-    offsets[~large] = _tiled(sizes[~large], num, rng)
-    return index.members[first[:, None] + offsets].ravel()
+    if index.spread is not None:
+        places[large] = index.spread.draw(clusters[large], num, rng)
+    else:
+        places[large] = first[large, None] + _distinct(sizes[large], num, rng)
+    places[~large] = first[~large, None] + _tiled(sizes[~large], num, rng)
+    return index.members[places].ravel()
 
 
 def _distinct(sizes: Ints, num: int, rng: np.random.Generator) -> Ints:

@@ -151,6 +151,7 @@ def _label(context: RunContext, each: Round, step: Step) -> Outcome:
 
 def _prompts(context: RunContext, each: Round, step: Step) -> Outcome:
     task = PromptsTask(
+        corpus_root=context.corpus.root,
         config=context.config,
         scenarios=context.corpus.scenarios,
         number=each.number,

@@ -19,6 +19,7 @@ class WorkerTask:
 
     kind: ClassVar[str]  # of the step
 
+    corpus_root: str
     config: RunConfig
     scenarios: tuple[str, ...]  # in the order of their numbers
     number: int  # of the round, from 1
@@ -49,7 +50,6 @@ class TrainTask(WorkerTask):
 
     kind: ClassVar[str] = "train"
 
-    corpus_root: str
     source: EncoderSource
     previous: Place | None  # checkpoint of the round before, of the same stage
     heterogeneous: bool = False

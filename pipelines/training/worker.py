@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from itkm_core.corpus.sampling import BatchPlan, GroupIndex, GroupLabels, plan_step
+from itkm_core.corpus.schema import Corpus
+from itkm_core.corpus.spread import Tracks
 from itkm_core.errors import DivergedError, TrainingError
 from itkm_core.learning.config import HomogeneousConfig, PromptConfig
 from pipelines.artifacts.blocks import Block
@@ -117,7 +119,7 @@ class Worker:
         self.rank, self.world = context.get_world_rank(), context.get_world_size()
         self.task = task
         self.tables = [read_labels(place) for place in task.labels]
-        self.indices = group_indices(self.tables, task.scenarios)
+        self.indices = group_indices(self.tables, task.scenarios, tracks_of(task.corpus_root))
 
     def plans(
         self, config: HomogeneousConfig | PromptConfig, *, round: int, steps: range
@@ -161,16 +163,24 @@ class Worker:
         return result
 
 
-def group_indices(tables: Sequence[pa.Table], scenarios: Sequence[str]) -> list[GroupIndex]:
-    """One index per label table. A scenario's number is its place in `scenarios`."""
-    return [
-        GroupIndex.from_labels(
-            GroupLabels(
-                list(scenarios).index(block.scenario),
-                block.group,
-                table["sample_id"].to_numpy(),
-                table["label"].to_numpy(),
-            )
-        )
-        for table, block in zip(tables, map(Block.of, tables), strict=True)
-    ]
+def tracks_of(corpus_root: str) -> Tracks | None:
+    """Where and when each image of a corpus is from, by sample id; None if it knows no tracklet."""
+    corpus = Corpus.open(corpus_root)
+    if not corpus.has_tracklets:
+        return None
+    index = corpus.index(["camera", "tracklet", "frame"])
+    return Tracks(*(column.to_numpy().astype(np.int64) for column in index.columns))
+
+
+def group_indices(
+    tables: Sequence[pa.Table], scenarios: Sequence[str], tracks: Tracks | None = None
+) -> list[GroupIndex]:
+    """One index per label table. A scenario's number is its place in `scenarios`; tracks: by sample id."""
+    indices = []
+    for table in tables:
+        block, ids = Block.of(table), table["sample_id"].to_numpy()
+        where = (list(scenarios).index(block.scenario), block.group)
+        mine = None if tracks is None else tracks.rows(ids)
+        labels = GroupLabels(*where, ids, table["label"].to_numpy(), mine)
+        indices.append(GroupIndex.from_labels(labels))
+    return indices

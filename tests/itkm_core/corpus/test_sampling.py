@@ -19,6 +19,7 @@ from itkm_core.corpus.sampling import (
     plan_step,
     slice_bounds,
 )
+from itkm_core.corpus.spread import Tracks
 from itkm_core.errors import LabelError, TrainingError
 
 
@@ -126,6 +127,45 @@ def test_a_plan_depends_on_its_arguments_only() -> None:
         other = plan(*groups, **{"step": 5, **change})
         assert not np.array_equal(first.sample_ids, other.sample_ids)
         assert not set(first.keys.tolist()) & set(other.keys.tolist())
+
+
+def test_without_tracklets_a_plan_is_what_it_has_always_been() -> None:
+    labels = np.array([0] * 5 + [1] * 2 + [-1] * 2 + [2] * 9)
+    plain = GroupLabels(0, 1, np.arange(18) * 3, labels)
+    cameras, unknown = np.arange(18) % 3, np.full(18, -1)
+    for tracks in (None, Tracks(cameras, unknown, np.arange(18))):
+        made = plan(dataclasses.replace(plain, tracks=tracks), clusters=2, round=2, step=3)
+        assert made.sample_ids.tolist() == [36, 33, 42, 30, 18, 15, 18, 15]
+        assert made.labels.tolist() == [2, 2, 2, 2, 1, 1, 1, 1]
+        assert made.keys[:2].tolist() == [4605890492582422063, 8710290674816504716]
+
+
+@given(step=st.integers(0, 30), seed=st.integers(0, 9))
+def test_with_tracklets_a_cluster_gives_images_of_as_many_cameras_and_tracklets_as_it_has(
+    step: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    labels = make_labels([30, 2, 17, 6, 1], seed=seed)
+    num = len(labels.labels)
+    tracks = Tracks(rng.integers(0, 3, num), rng.integers(-1, 4, num), rng.integers(0, 50, num))
+    made = plan(dataclasses.replace(labels, tracks=tracks), clusters=4, step=step)
+    assert made.labels.tolist() == plan(labels, clusters=4, step=step).labels.tolist()
+    row_of = {int(sample): row for row, sample in enumerate(labels.sample_ids)}
+    own = np.where(tracks.tracklet < 0, -1 - np.arange(num), tracks.tracklet)
+    tracklets = tracks.camera * 1000 + own
+    for cluster in set(made.labels.tolist()):
+        rows = [row_of[sample] for sample in made.sample_ids[made.labels == cluster].tolist()]
+        members = np.flatnonzero(labels.labels == cluster)
+        assert set(rows) <= set(members.tolist())
+        assert len(set(rows)) == min(4, len(members))
+        cameras = len(np.unique(tracks.camera[members]))
+        assert len(np.unique(tracks.camera[rows])) == min(4, cameras)
+        if cameras == 1 or len(members) <= 4:
+            known = len(np.unique(tracklets[members]))
+            assert len(np.unique(tracklets[rows])) == min(4, known)
+    order = rng.permutation(num)
+    mixed = GroupLabels(0, 0, labels.sample_ids[order], labels.labels[order], tracks.rows(order))
+    assert same(made, plan(mixed, clusters=4, step=step))
 
 
 def test_a_group_is_planned_the_same_whoever_is_beside_it() -> None:

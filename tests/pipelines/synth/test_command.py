@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from itkm_core.errors import ConfigError
+from itkm_core.synthetic.video.config import VideoConfig
+from itkm_core.synthetic.video.write import WrittenVideo
+from pipelines.synth import command
 from pipelines.synth.command import draw
 
 NONE = dict.fromkeys(("people", "test_people", "images", "height", "tracker_noise"))
@@ -30,11 +33,19 @@ def test_pictures_have_their_own_defaults(tmp_path: Path) -> None:
     assert [parameters[n] for n in ("people_test", "images", "height", "width")] == [0, 2, 80, 40]
 
 
-def test_video_says_what_comes_next(tmp_path: Path) -> None:
-    line, parameters = drawn(tmp_path, True, people=2, height=72, tracker_noise=0.5)
-    assert line.startswith(f"4 videos, 2,700 frames in {tmp_path}: itkm ingest --as tracks ")
-    assert f" {tmp_path / 'cameras.yaml'} " in line
-    assert [parameters[n] for n in ("people", "height", "seed", "tracker_noise")] == [2, 72, 3, 0.5]
+def test_video_says_what_comes_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[VideoConfig] = []
+
+    def film(config: VideoConfig, out: str, *, progress: Any) -> WrittenVideo:
+        asked.append(config)
+        return WrittenVideo(Path(out), Path(out) / "cameras.yaml", 4, 2700, reused=False)
+
+    monkeypatch.setattr(command, "write_video", film)
+    given = {"people": 2, "height": 72, "tracker_noise": 0.5, "seed": 3}
+    line = draw("v", True, {**NONE, **given}, lambda done, all: None)
+    assert line == ("4 videos, 2,700 frames in v: itkm ingest --as tracks v/cameras.yaml --out ...")
+    draw("v", True, {**NONE, "seed": 0}, lambda done, all: None)
+    assert asked == [VideoConfig(**given), VideoConfig()]
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,7 @@ def test_a_loss_that_is_not_finite_is_told_by_the_first_worker(
     config: Any = None
     place = Place.at(tmp_path)
     task = PromptsTask(
+        corpus_root="",
         config=config,
         scenarios=(),
         number=4,
