@@ -33,6 +33,10 @@ class LabelError(ItkmError):
     """Pseudo-labels that cannot be made or learned from."""
 
 
+class LinkError(ItkmError):
+    """Tracklets or decisions that cannot be read, or that contradict each other."""
+
+
 class ModelError(ItkmError):
     """A model or weights that cannot be found or that do not match."""
 

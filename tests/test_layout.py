@@ -37,7 +37,7 @@ FLOORS = (
     ("itkm_core/learning",),
     ("itkm_core/model",),
     ("itkm_core/matching", "itkm_core/synthetic", "itkm_core/collections"),
-    ("itkm_core/clustering",),
+    ("itkm_core/clustering", "itkm_core/links"),
     ("itkm_core/corpus",),
     ("itkm_core/neighbors", "itkm_core/evaluation"),
     ("itkm_core/storage",),

@@ -34,21 +34,32 @@ def members(graph: JaccardGraph, labels: Ints, which: Flags) -> Members:
 
 
 def confidence(
-    graph: JaccardGraph, clustering: Clustering, *, eps: float, which: Flags | None = None
+    graph: JaccardGraph,
+    clustering: Clustering,
+    *,
+    eps: float,
+    which: Flags | None = None,
+    frames: Ints | None = None,
 ) -> npt.NDArray[np.float32]:
     """Mean of 1 - d over a member's neighbours that are core images of its own cluster: float32 [N] in [0, 1].
 
     The image itself does not count. The only core image of a cluster is measured against the border images near it,
     and a cluster of one image has confidence 0, as an outlier has. On synthetic people this told wrong members from
     right ones more steadily than the nearest core image, the number of core neighbours or the share of the encoding's
-    weight inside the cluster. `which` bool [N]: the images to measure; the others get 0.
+    weight inside the cluster. `which` bool [N]: the images to measure; the others get 0. `frames` int64 [T], for a
+    graph over units: the images of each unit of a type, which are at distance 0 of each other.
     """
     labels, is_core = clustering.labels, clustering.is_core
     inside = labels >= 0
     cores, others = members(graph, labels, is_core), members(graph, labels, inside & ~is_core)
     rows = np.flatnonzero(inside if which is None else inside & which)
+    if frames is None:
+        frames = np.ones(len(graph.within), np.int64)
+    cores, others = (
+        Members(each.clusters, each.num * frames[each.clusters.rows]) for each in (cores, others)
+    )
     found: npt.NDArray[np.float32] = _mean_similarity(
-        graph, eps + TIE_TOLERANCE, cores, others, rows, labels, is_core
+        graph, eps + TIE_TOLERANCE, cores, others, rows, labels, is_core, frames
     )
     return found
 
@@ -62,13 +73,17 @@ def _mean_similarity(
     rows: Array,
     labels: Array,
     is_core: Array,
+    frames: Array,
 ) -> Array:
     """Confidence of the images `rows`, float32 [N]."""
     values = np.zeros(labels.size, np.float32)
     for row in rows:
         t = graph.types.group[row]
-        own = 1 if is_core[row] else 0
+        own = frames[t] if is_core[row] else 0
         total, count = _sum_near(graph, threshold, cores, t, labels[row], own)
+        if own > 1:
+            total += own - 1
+            count += own - 1
         if count == 0 and is_core[row]:
             total, count = _sum_near(graph, threshold, others, t, labels[row], 0)
         if count > 0:

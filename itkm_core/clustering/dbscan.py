@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph
 from itkm_core.errors import ConfigError
+from itkm_core.neighbors.csr import Csr
 from itkm_core.neighbors.kernels import Array, kernel
 
 
@@ -55,9 +56,13 @@ def clustering_of(
     """The clustering with these core types.
 
     `core`, `apart` bool [T]: whether a type's images are core, and a cluster each. `known_by` int64 [T]: the first core
-    image of a core type's cluster, which stands for it.
+    image of a core type's cluster, which stands for it; of any other type -1, or that of a cluster chosen already, or
+    SETTLED for none.
     """
     return Clustering(*_labels(graph, eps + TIE_TOLERANCE, core, apart, known_by))
+
+
+SETTLED = -2
 
 
 @kernel
@@ -115,10 +120,10 @@ def _labels(
 ) -> tuple[Array, Array]:
     """Labels and core flags of images, from a graph over types of images (all of a type alike)."""
     type_of = graph.types.group
-    known_by = known_by.copy()
+    known_by, nobody = known_by.copy(), np.zeros(0, np.int64)
     for t in range(core.size):
-        if not core[t]:
-            known_by[t] = _cluster_of_border(graph, threshold, core, apart, known_by, t)
+        if not core[t] and known_by[t] == -1:
+            known_by[t] = _cluster_of_border(graph, threshold, core, apart, known_by, t, nobody)
     labels = np.full(type_of.size, -1, np.int64)
     is_core = np.empty(type_of.size, np.bool_)
     number = np.full(type_of.size, -1, np.int64)
@@ -137,9 +142,18 @@ def _labels(
 
 @kernel
 def _cluster_of_border(
-    graph: JaccardGraph, threshold: float, core: Array, apart: Array, known_by: Array, t: int
+    graph: JaccardGraph,
+    threshold: float,
+    core: Array,
+    apart: Array,
+    known_by: Array,
+    t: int,
+    strangers: Array,
 ) -> int:
-    """First core member of the cluster that a type that is not core belongs to, -1 for none."""
+    """First core member of the cluster that a type that is not core belongs to, -1 for none.
+
+    strangers: types whose clusters it must not be in.
+    """
     start, neighbors = graph.pairs
     member_start, distances = graph.types.members.indptr, graph.distances
     best = -1
@@ -150,6 +164,8 @@ def _cluster_of_border(
         # float32: equal distances whose float64 sums differ in the last bits must tie.
         distance = np.float32(distances[at])
         if not core[other] or distances[at] > threshold or distance > best_distance:
+            continue
+        if strangers.size and (known_by[strangers] == known_by[other]).any():
             continue
         count = 0
         for among in range(start[t], start[t + 1]):
@@ -165,3 +181,24 @@ def _cluster_of_border(
             best_distance = distance
             best_count = count
     return best
+
+
+@kernel
+def place_borders(
+    graph: JaccardGraph,
+    threshold: float,
+    core: Array,
+    apart: Array,
+    known_by: Array,
+    order: Array,
+    strangers: Csr,
+) -> None:
+    """Choose a cluster for each of the types `order`, one after the other, that are not core: `known_by`, in place.
+
+    strangers: the types whose clusters each type must not be in.
+    """
+    start, others = strangers
+    for t in order:
+        mine = others[start[t] : start[t + 1]]
+        found = _cluster_of_border(graph, threshold, core, apart, known_by, t, mine)
+        known_by[t] = found if found >= 0 else SETTLED
