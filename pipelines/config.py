@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
+import hashlib
 from collections.abc import Collection, Mapping
 from importlib.resources import files
-from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
@@ -29,16 +25,13 @@ from itkm_core.learning.config import (
     TextUpdateConfig,
 )
 from itkm_core.storage.paths import read_bytes, refuse_secrets
+from pipelines.config_labels import LabelConfig, LabelOverride, LinkConfig, Section
 from pipelines.yaml_text import parse_yaml
 
 if TYPE_CHECKING:
-    from itkm_core.clustering.options import LabelOptions
+    pass
 
 DEFAULT_RECIPE = "tiny"
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ModelConfig(Section):
@@ -65,71 +58,6 @@ class Components(Section):
     chm: bool = True  # cluster-level heterogeneous matching
     ihm: bool = True  # instance-level heterogeneous matching
     dru: bool = True  # dynamic text representation update
-
-
-def _auto_or_number(value: Any) -> Any:
-    """One message for a value that is neither; pydantic's union would give one for each type."""
-    if value is None or value == "auto":
-        return value
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 < number < 1:
-        raise ValueError("expected auto, or a Jaccard distance above 0 and below 1")
-    return number
-
-
-Eps = Annotated[float | Literal["auto"], BeforeValidator(_auto_or_number)]
-
-
-class LabelOverride(Section):
-    """Labelling options of one scenario; None keeps the run's value."""
-
-    k1: int | None = Field(default=None, ge=1)
-    k2: int | None = Field(default=None, ge=1)
-    eps: Eps | None = None
-    min_samples: int | None = Field(default=None, ge=1)
-
-
-class LabelConfig(Section):
-    """k-reciprocal Jaccard DBSCAN, the same in every round."""
-
-    k1: int = Field(default=30, ge=1)
-    k2: int = Field(default=6, ge=1)
-    eps: Eps = 0.6  # auto: the most stable of eps_candidates, chosen in every round and group
-    eps_candidates: tuple[float, ...] = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)  # [ours]
-    min_samples: int = Field(default=4, ge=1)
-    # How neighbours are found. auto: exact below 200,000 images in a group, ivf from there on; docs/labelling.md.
-    backend: Literal["auto", "faiss-flat", "torch", "ivf"] = "auto"
-    recall: float = Field(default=0.99, gt=0, le=1)  # of ivf [ours]
-    dbscan: Literal["sparse", "cuml"] = (
-        "sparse"  # cuml if a GPU can hold the dense matrix; same labels
-    )
-    scenarios: dict[str, LabelOverride] = {}
-
-    @field_validator("eps_candidates")
-    @classmethod
-    def _rising(cls, values: tuple[float, ...]) -> tuple[float, ...]:
-        rising = all(a < b for a, b in pairwise((0.0, *values, 1.0)))
-        if not values or not rising:
-            raise ValueError("expected rising Jaccard distances above 0 and below 1")
-        return values
-
-    def for_scenario(self, scenario: str) -> LabelOptions:
-        """What one scenario is labelled with; `eps_candidates` only where eps is "auto"."""
-        from itkm_core.clustering.options import LabelOptions
-
-        own = self.scenarios.get(scenario, LabelOverride()).model_dump(exclude_none=True)
-        values = {**self.model_dump(exclude={"scenarios"}), **own}
-        if values["eps"] != "auto":
-            del values["eps_candidates"]
-        return LabelOptions(**values)
-
-    @property
-    def chooses_eps(self) -> bool:
-        """Whether eps is chosen by the labels anywhere."""
-        return "auto" in (self.eps, *(own.eps for own in self.scenarios.values()))
 
 
 class ComputeConfig(Section):
@@ -162,6 +90,7 @@ class RunConfig(Section):
     components: Components = Components()
     model: ModelConfig = ModelConfig()
     labels: LabelConfig = LabelConfig()
+    links: LinkConfig = LinkConfig()
     homogeneous: HomogeneousConfig = HomogeneousConfig()
     prompts: PromptConfig = PromptConfig()
     text_update: TextUpdateConfig = TextUpdateConfig()
@@ -205,6 +134,7 @@ class RunConfig(Section):
         for name in ("", *self.labels.scenarios):
             own = self.labels.scenarios.get(name, LabelOverride())
             k1, k2 = own.k1 or self.labels.k1, own.k2 or self.labels.k2
+            k1 = self.labels.k1_candidates[-1] if k1 == "auto" else k1
             if k2 > k1:
                 where = f"labels.scenarios.{name}" if name else "labels"
                 raise ValueError(f"{where}: k2 = {k2} is above k1 = {k1}")
@@ -256,9 +186,28 @@ class RunConfig(Section):
         return self.prompts.model_copy(update=off)
 
     def identity(self) -> dict[str, Any]:
-        """What determines the results: everything except where the work runs and what nothing reads."""
-        unread = {"dbscan"} if self.labels.chooses_eps else {"dbscan", "eps_candidates"}
-        return self.model_dump(mode="json", exclude={"compute": True, "labels": unread})
+        """What determines the results: everything except where the work runs and what nothing reads.
+
+        Raises:
+            LinkError: the file of decisions, which counts by its contents, cannot be read.
+        """
+        unread = {"dbscan"}
+        for name, read in (
+            ("eps_candidates", self.labels.chooses_eps),
+            ("k1_candidates", self.labels.chooses_k1),
+            ("links", self.labels.links == "off"),
+        ):
+            if not read:
+                unread.add(name)
+        found = self.model_dump(mode="json", exclude={"compute": True, "labels": unread})
+        if self.links == LinkConfig() or self.labels.links == "off":
+            del found["links"]
+        elif self.links.decisions is not None:
+            from itkm_core.links.decisions import decisions_file
+
+            data = decisions_file(self.links.decisions)
+            found["links"]["decisions"] = hashlib.sha256(data).hexdigest()
+        return found
 
 
 def recipe_names() -> list[str]:

@@ -28,7 +28,7 @@ def linked_dbscan(
     """
     graph = linked.graph
     threshold = eps + TIE_TOLERANCE
-    core = _core(graph, threshold, linked.frames, min_samples)
+    core = core_units(graph, threshold, linked.frames, min_samples)
     part = np.full(len(core), -1)
     single = open_clusters(graph, threshold, core, 0, part)
     _cut(linked, threshold, core, part, single)
@@ -81,8 +81,8 @@ def _with_lone_units(found: Clustering, frames: Ints, alone: int) -> Clustering:
 
 
 @kernel
-def _core(graph: JaccardGraph, threshold: float, frames: Array, min_samples: int) -> Array:
-    """Types, bool [T], of which each unit has `min_samples` images within the threshold, its own counted."""
+def core_units(graph: JaccardGraph, threshold: float, frames: Array, min_samples: int) -> Array:
+    """Types, bool [T], of which each unit has `min_samples` images within the threshold, its own `frames` counted."""
     start, neighbors = graph.pairs
     first = graph.types.members.indptr
     core = np.empty(first.size - 1, np.bool_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -19,7 +19,8 @@ from itkm_core.neighbors.lists import RECALL
 class LabelOptions:
     """The options of `pseudo_label`, which says what each does.
 
-    `eps` may also be "auto": the most stable of `eps_candidates` (ascending), which nothing else reads.
+    `eps` may also be "auto": chosen among `eps_candidates` (ascending), which nothing else reads. With `k1_candidates`
+    (ascending) k1 is chosen among them; `k1` is the largest, and k2 in proportion to it (see `with_k1`).
 
     Raises ConfigError for a value out of range. `backend` and `recall` are checked by the search, which knows what is
     installed.
@@ -33,6 +34,7 @@ class LabelOptions:
     backend: str = "auto"
     recall: float = RECALL
     dbscan: str = "sparse"
+    k1_candidates: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.eps == "auto":
@@ -47,12 +49,25 @@ class LabelOptions:
             raise ConfigError(
                 f"k2 is {self.k2} and k1 is {self.k1}; expected k2 <= k1: the query expansion averages list entries"
             )
+        if self.k1_candidates and (
+            any(a >= b for a, b in pairwise((0, *self.k1_candidates)))
+            or self.k1 != self.k1_candidates[-1]
+        ):
+            raise ConfigError(
+                f"k1_candidates are {list(self.k1_candidates)} and k1 is {self.k1}; expected rising integers, the "
+                "last of them k1"
+            )
         if self.dbscan not in ("sparse", "cuml"):
             raise ConfigError(f"dbscan is {self.dbscan!r}; expected sparse or cuml")
 
     def reach(self) -> float:
         """The largest eps that is labelled at."""
         return self.eps_candidates[-1] if self.eps == "auto" else self.eps
+
+    def with_k1(self, k1: int) -> LabelOptions:
+        """These options with one of the `k1_candidates`, and k2 as large beside it as beside the largest. [ours]"""
+        k2 = max(1, round(self.k2 * k1 / self.k1))
+        return replace(self, k1=k1, k2=k2, k1_candidates=())
 
     def used_for(self, num_images: int) -> tuple[int, int]:
         """k1 and k2 for so many images; a list has no more entries than there are images, which warns."""

@@ -37,7 +37,7 @@ class Choice:
 
 
 def choose_eps(points: Sequence[SweepPoint], *, where: str = "the features") -> Choice:
-    """The eps of the most stable plateau of a sweep.
+    """The eps of the fewest errors where tracklets tell them (see `LinkErrors`), else of a sweep's most stable plateau.
 
     A link joins neighbouring values whose labels can both be learnt from (`check`), with the strength AMI x
     sqrt(share of images in clusters) x (1 - share of the largest cluster), the shares those of the worse end. A
@@ -50,6 +50,14 @@ def choose_eps(points: Sequence[SweepPoint], *, where: str = "the features") -> 
     usable = [at for at, point in enumerate(points) if point.condition is Condition.OK]
     if not usable:
         raise LabelError(_no_value(points, where))
+    measured = [(errors.total, at) for at in usable if (errors := points[at].errors) is not None]
+    known = [(total, at) for total, at in measured if total is not None]
+    if known:
+        index = min(known)[1]
+        errors = points[index].errors
+        assert errors is not None
+        reason = f"{errors.in_words()}, the lowest sum"
+        return Choice(points[index].eps, (points[index].eps,), reason, index)
     runs = _runs([_strength(a, b) for a, b in pairwise(points)])
     plateaus = runs or [([at], 0.0) for at in usable]
     members, _ = max(

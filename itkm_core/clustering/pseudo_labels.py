@@ -116,6 +116,10 @@ class JaccardSpace:
         find = cuml_dbscan if self.parameters["dbscan_used"] == "cuml" else sparse_dbscan
         return find(self.graph, eps=eps, min_samples=self.parameters["min_samples"])
 
+    def of_images(self, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Labels as `cluster` has them, in order of sample id: here they are those of images."""
+        return labels
+
     def labels_at(self, eps: float) -> PseudoLabels:
         """What `pseudo_label` returns for this eps, bit for bit."""
         return self.pseudo_labels(self.cluster(eps), eps)

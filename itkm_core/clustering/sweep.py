@@ -7,7 +7,7 @@ value. Each value then costs a DBSCAN, a silhouette and an agreement, all linear
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,10 +17,13 @@ import numpy.typing as npt
 from itkm_core.clustering.agreement import agreement
 from itkm_core.clustering.dbscan import Clustering
 from itkm_core.clustering.guards import Condition, check
+from itkm_core.clustering.link_errors import LinkErrors
+from itkm_core.clustering.linked_space import LinkedSpace, label_space
 from itkm_core.clustering.options import LabelOptions, check_eps_values
-from itkm_core.clustering.pseudo_labels import JaccardSpace, PseudoLabels, jaccard_space
+from itkm_core.clustering.pseudo_labels import JaccardSpace, PseudoLabels
 from itkm_core.clustering.silhouette import silhouette
 from itkm_core.errors import ConfigError
+from itkm_core.links.units import Links
 from itkm_core.neighbors.kernels import thread_count
 from itkm_core.neighbors.lists import RECALL
 from itkm_core.neighbors.workers import Threads, Workers
@@ -32,7 +35,8 @@ class SweepPoint:
 
     `outlier_share`, `largest_share` (of the largest cluster): of all images, in [0, 1]. `silhouette`: see
     `silhouette`, on the sweep's graph; None with fewer than two clusters. `agreement`: AMI with the labels at
-    the next larger value (each outlier a separate cluster); None at the last. `condition`: see `check`.
+    the next larger value (each outlier a separate cluster); None at the last. `condition`: see `check`. `errors`: see
+    `link_errors`; None where nothing is known of the images.
     """
 
     eps: float
@@ -42,10 +46,13 @@ class SweepPoint:
     silhouette: float | None
     agreement: float | None
     condition: Condition
+    errors: LinkErrors | None = None
 
     def summary(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {**asdict(self), "condition": self.condition.value}
+        values = {**asdict(self), "condition": self.condition.value}
+        del values["errors"]
+        return values if self.errors is None else {**values, **self.errors.summary()}
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class Sweep:
     """`points` in order of eps, and what makes the labels at any of them."""
 
     points: tuple[SweepPoint, ...]
-    space: JaccardSpace
+    space: JaccardSpace | LinkedSpace
     clusterings: tuple[Clustering, ...]
 
     def pseudo_labels(self, index: int) -> PseudoLabels:
@@ -100,24 +107,31 @@ def sweep_with(
     *,
     sample_ids: npt.ArrayLike | None = None,
     workers: Workers | None = None,
+    links: Links | None = None,
+    errors: Mapping[float, LinkErrors] | None = None,
 ) -> Sweep:
-    """As `sweep`, at each of the options' `eps_candidates`."""
+    """As `sweep`, at each of the options' `eps_candidates`; `links`: see `label_space`, `errors`: by eps."""
     by: Workers = workers or Threads(thread_count())
-    space = jaccard_space(features, options, sample_ids=sample_ids, workers=by)
-    values = options.eps_candidates
+    space = label_space(features, options, sample_ids=sample_ids, workers=by, links=links)
+    values, of_each = options.eps_candidates, errors or {}
     found = tuple(space.cluster(eps) for eps in values)
     followers = [*found[1:], None]
     points = tuple(
-        _point(space, eps, each, follower, by.threads)
+        _point(space, eps, each, follower, by.threads, of_each.get(eps))
         for eps, each, follower in zip(values, found, followers, strict=True)
     )
     return Sweep(points, space, found)
 
 
 def _point(
-    space: JaccardSpace, eps: float, found: Clustering, follower: Clustering | None, threads: int
+    space: JaccardSpace | LinkedSpace,
+    eps: float,
+    found: Clustering,
+    follower: Clustering | None,
+    threads: int,
+    errors: LinkErrors | None,
 ) -> SweepPoint:
-    labels = found.labels
+    labels = space.of_images(found.labels)
     sizes = np.bincount(labels[labels >= 0])
     num_images = max(len(labels), 1)
     return SweepPoint(
@@ -126,10 +140,11 @@ def _point(
         outlier_share=float((labels < 0).sum() / num_images),
         largest_share=float(sizes.max(initial=0) / num_images),
         silhouette=(
-            None if space.graph is None else silhouette(space.graph, labels, threads=threads)
+            None if space.graph is None else silhouette(space.graph, found.labels, threads=threads)
         ),
-        agreement=None if follower is None else agreement(labels, follower.labels),
+        agreement=None if follower is None else agreement(labels, space.of_images(follower.labels)),
         condition=check(labels),
+        errors=errors,
     )
 
 

@@ -51,13 +51,29 @@ class Decisions:
 NO_DECISIONS = Decisions()
 
 
-def read_decisions(path: str, place_of: Callable[[str], int | None]) -> Decisions:
-    """The decisions of a CSV file. place_of: the place of the image that a text names, None if there is none.
+def decisions_file(path: str) -> bytes:
+    """What a file of decisions holds.
 
     Raises:
-        LinkError: no such file, another form, a verdict that is neither, or an image that there is not, with its line.
+        LinkError: it cannot be read.
     """
-    columns = _columns(path)
+    try:
+        return read_bytes(path)
+    except FileNotFoundError as error:
+        raise LinkError(f"links.decisions: there is no file {path}; {EXPECTED}") from error
+    except OSError as error:
+        why = error.strerror or error
+        raise LinkError(f"links.decisions: cannot read {path}: {why}") from error
+
+
+def read_decisions(data: bytes, path: str, place_of: Callable[[str], int | None]) -> Decisions:
+    """The decisions of a CSV file. path: what errors call it. place_of: the place of the image that a text names, None
+    if there is none.
+
+    Raises:
+        LinkError: another form, a verdict that is neither, or an image that there is not, with its line.
+    """
+    columns = _columns(data, path)
     pairs: dict[str, list[tuple[int, int]]] = {verdict: [] for verdict in VERDICTS}
     lines: dict[str, list[int]] = {verdict: [] for verdict in VERDICTS}
     # The line is that of the row if no field has line breaks in it, which neither ids nor paths have.
@@ -82,15 +98,8 @@ def read_decisions(path: str, place_of: Callable[[str], int | None]) -> Decision
     return Decisions(same, different, same_lines, different_lines, path)
 
 
-def _columns(path: str) -> list[list[str | None]]:
+def _columns(data: bytes, path: str) -> list[list[str | None]]:
     """The texts of a, b and verdict."""
-    try:
-        data = read_bytes(path)
-    except FileNotFoundError as error:
-        raise LinkError(f"links.decisions: there is no file {path}; {EXPECTED}") from error
-    except OSError as error:
-        why = error.strerror or error
-        raise LinkError(f"links.decisions: cannot read {path}: {why}") from error
     try:
         header = pa_csv.open_csv(pa.BufferReader(data)).schema.names
         texts = pa_csv.ConvertOptions(

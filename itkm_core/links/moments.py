@@ -13,15 +13,16 @@ MAX_AT_ONCE = 2000
 Ints = npt.NDArray[np.int64]
 
 
-def pairs_of_one_moment(camera: Ints, frame: Ints) -> Ints:
-    """All pairs of images, int64 [P, 2], with the same camera and frame, both known (not negative), of [N] images.
+def pairs_of_one_moment(camera: Ints, frame: Ints, block: Ints) -> Ints:
+    """All pairs, int64 [P, 2], of images of one block, camera and frame (int64 [N] each); -1 is unknown.
 
     Raises:
         LinkError: more than MAX_AT_ONCE images with one camera and frame.
     """
     known = np.flatnonzero((camera >= 0) & (frame >= 0))
-    order = known[np.lexsort((known, frame[known], camera[known]))]
-    new = (np.diff(camera[order]) != 0) | (np.diff(frame[order]) != 0)
+    keys = np.stack([frame[known], camera[known], block[known]])
+    by_key = np.lexsort(keys)  # stable: images of a frame stay in their order
+    order, new = known[by_key], (np.diff(keys[:, by_key]) != 0).any(axis=0)
     start = np.concatenate([[0], np.flatnonzero(new) + 1, [len(order)]]).astype(np.int64)
     sizes = np.diff(start)
     if len(order) and sizes.max() > MAX_AT_ONCE:

@@ -28,14 +28,21 @@ Ints = npt.NDArray[np.int64]
 class Links:
     """`unit_of` int64 [N]: the unit of each image, numbered in order of first member; an image that nothing is known of
     is a unit of its own. `apart` int64 [P, 2]: pairs of units that show two people, the lower first, sorted, each once.
+    `alone`: so many images are a cluster by themselves, if their unit joins no other.
     """
 
     unit_of: Ints
     apart: Ints
+    alone: int = 4
 
     @property
     def num_units(self) -> int:
         return int(self.unit_of.max(initial=-1)) + 1
+
+    @property
+    def say_nothing(self) -> bool:
+        """Whether every image is a unit, and no two are apart."""
+        return self.num_units == len(self.unit_of) and not len(self.apart)
 
     def take(self, rows: npt.NDArray[np.integer]) -> Links:
         """The links among these images, int [M], in their order."""
@@ -46,7 +53,8 @@ class Links:
         new = np.full(self.num_units, -1)
         new[kept] = rank
         pairs = new[self.apart]
-        return Links(rank[number], _each_once(pairs[(pairs >= 0).all(axis=1)], len(kept)))
+        pairs = _each_once(pairs[(pairs >= 0).all(axis=1)], len(kept))
+        return Links(rank[number], pairs, self.alone)
 
 
 def tracker_links(
@@ -55,12 +63,13 @@ def tracker_links(
     frame: npt.ArrayLike,
     decisions: Decisions = NO_DECISIONS,
     *,
+    block: npt.ArrayLike | None = None,
     name: Callable[[int], str] = str,
 ) -> Links:
     """The links among images from their `camera`, `tracklet` and `frame`, int [N] each (-1 unknown), and decisions.
 
-    A tracklet is known by its camera and number. Rows of `decisions` are places in these arrays. `name`: what an
-    error calls the image at a place.
+    A tracklet is known by its camera and number. Rows of `decisions` are places in these arrays. `block` int [N]:
+    images of different ones share no camera. `name`: what an error calls the image at a place.
 
     Raises:
         LinkError: `different`, or a moment that two images share, contradicts a chain of must-links; the error has
@@ -68,7 +77,8 @@ def tracker_links(
     """
     cameras, tracklets, frames = (np.asarray(each, np.int64) for each in (camera, tracklet, frame))
     num = len(cameras)
-    hub, num_hubs = _hubs(cameras, tracklets)
+    blocks = np.zeros(num, np.int64) if block is None else np.asarray(block, np.int64)
+    hub, num_hubs = _hubs(blocks, cameras, tracklets)
     tracked = np.flatnonzero(hub >= 0)
     starts = np.concatenate([tracked, decisions.same[:, 0]])
     ends = np.concatenate([num + hub[tracked], decisions.same[:, 1]])
@@ -80,7 +90,7 @@ def tracker_links(
     rank[np.argsort(first, kind="stable")] = np.arange(len(first))
     unit_of = rank[number]
 
-    moment = pairs_of_one_moment(cameras, frames)
+    moment = pairs_of_one_moment(cameras, frames, blocks)
     # Two boxes of one tracklet in a frame are the tracker's slip, and no two people.
     moment = moment[(hub[moment[:, 0]] != hub[moment[:, 1]]) | (hub[moment[:, 0]] < 0)]
     for pairs, why in ((decisions.different, "decided"), (moment, "moment")):
@@ -101,14 +111,15 @@ def tracker_links(
     return Links(unit_of, _each_once(apart, len(first)))
 
 
-def _hubs(cameras: Ints, tracklets: Ints) -> tuple[Ints, int]:
+def _hubs(blocks: Ints, cameras: Ints, tracklets: Ints) -> tuple[Ints, int]:
     """The number of each image's tracklet among those of all cameras (-1: none), and how many there are."""
     hub = np.full(len(cameras), -1)
     tracked = np.flatnonzero(tracklets >= 0)
     if not len(tracked):
         return hub, 0
-    order = tracked[np.lexsort((tracklets[tracked], cameras[tracked]))]
-    new = (np.diff(cameras[order]) != 0) | (np.diff(tracklets[order]) != 0)
+    keys = np.stack([tracklets[tracked], cameras[tracked], blocks[tracked]])
+    by_key = np.lexsort(keys)
+    order, new = tracked[by_key], (np.diff(keys[:, by_key]) != 0).any(axis=0)
     numbers = np.concatenate([[0], np.cumsum(new)])
     hub[order] = numbers
     return hub, int(numbers[-1]) + 1

@@ -11,6 +11,7 @@ from itkm_core.clustering import LabelOptions
 from itkm_core.clustering.arrivals.label import Arrivals, label_arrivals
 from itkm_core.clustering.cameras import CameraMeans, camera_means, without_means
 from itkm_core.errors import ConfigError, FeatureError
+from itkm_core.links.units import Links
 from itkm_core.neighbors.lookup import MAX_ID
 from itkm_core.neighbors.workers import Workers
 from itkm_core.storage.place import Place
@@ -37,8 +38,10 @@ class Against:
         ids: np.ndarray,
         cameras: np.ndarray | None = None,
         workers: Workers | None = None,
+        links: Links | None = None,
     ) -> tuple[Arrivals, CameraMeans | None]:
-        """Label unit rows [M, D] of new images of the block `name`; `cameras` [M] if its index has camera means.
+        """Label unit rows [M, D] of new images of the block `name`; `cameras` [M] if its index has camera
+        means, `links`: what is known of them.
 
         Returns also the means of all cameras seen so far.
 
@@ -53,11 +56,20 @@ class Against:
             features = without_means(features, cameras, means)
         try:
             found = label_arrivals(
-                known, features, LabelOptions(**record.parameters), sample_ids=ids, workers=workers
+                known,
+                features,
+                LabelOptions(**record.parameters),
+                sample_ids=ids,
+                workers=workers,
+                links=links,
             )
         except FeatureError as error:
             raise FeatureError(f"{name}, against {self.run}: {error}") from error
         return found, means
+
+    def largest_id(self, name: str) -> int:
+        """The largest sample id of the images of a block, -1 if it has none."""
+        return self.index.groups[name].largest_id if self.knows(name) else -1
 
     def origin(self) -> dict[str, Any]:
         """What parameters.json says about it."""

@@ -33,6 +33,7 @@ from pipelines.run.steps import RunContext, at_work, run_body
 from pipelines.run.tables import print_step
 from pipelines.steps.label import GroupTask, gauge_labels
 from pipelines.steps.label_resources import resources_needed
+from pipelines.steps.links import plan_links
 from pipelines.steps.tasks import remote
 from pipelines.telemetry.display import ProgressDisplay
 from pipelines.telemetry.handle import Telemetry
@@ -70,6 +71,7 @@ class Labeller:
             previous=None,
             options=options(step.scenario),
             without_camera=context.config.without_camera,
+            links=context.links,
             telemetry=context.telemetry,
         )
         asked = resources_needed(context.corpus, task, context.config, known)
@@ -164,7 +166,10 @@ def label_corpus(
     if not groups:
         raise CorpusError(f"the corpus at {corpus.root} has no images with split train")
     telemetry = Telemetry.start()
-    context = RunContext(config, corpus, RunFolder(out), telemetry, checkpoint=checkpoint)
+    links = plan_links(config, corpus)
+    context = RunContext(
+        config, corpus, RunFolder(out), telemetry, checkpoint=checkpoint, links=links
+    )
     (only,) = plan_rounds(groups, 0, 0, evaluate=None)
     labeller = Labeller(context, only, against)
     encoder = encoder_record(context)

@@ -17,7 +17,7 @@ from pipelines.label.against import Against
 from pipelines.label.group import PARAMETERS_FILE, Images, label_images, sweep_images
 from pipelines.label.index import GroupRecord, write_group
 from pipelines.label.output import Labelled
-from pipelines.steps.label import GroupTask, group_features
+from pipelines.steps.label import GroupTask, group_features, group_links
 from pipelines.steps.label_spans import group_workers
 
 
@@ -56,7 +56,9 @@ def index_block(task: GroupTask, index: Place, first_id: int) -> GroupRecord:
     labels, is_core = table["label"].to_numpy(), table["is_core"].to_numpy(zero_copy_only=False)
     neighbors = task.out / NEIGHBORS
     known = images.known(rows, labels, is_core, neighbors.read_array())
-    record = write_group(index, task.block.file_name, known, parameters, means)
+    record = write_group(
+        index, task.block.file_name, known, parameters, means, largest_id=images.largest_id
+    )
     neighbors.remove()  # the index has them; not earlier, since a task that dies is run again
     return record
 
@@ -68,7 +70,8 @@ def sweep_block(task: GroupTask) -> tuple[dict[str, Any], list[str]]:
 
 
 def _images(task: GroupTask, first_id: int = 0) -> Images:
-    return Images(task.block, *group_features(task), first_id)
+    ids, features, cameras = group_features(task)
+    return Images(task.block, ids, features, cameras, first_id, group_links(task, ids))
 
 
 def _workers(kind: str, task: GroupTask, num_images: int) -> Workers:

@@ -16,19 +16,21 @@ import pyarrow as pa
 
 from itkm_core.clustering import LabelOptions, PseudoLabels
 from itkm_core.clustering.arrivals.label import Arrivals, Known
-from itkm_core.clustering.auto_eps import label_rows, swept
+from itkm_core.clustering.auto_eps import label_rows, sweep_rows, swept
 from itkm_core.clustering.cameras import CameraMeans, camera_means, without_means
 from itkm_core.clustering.guards import Condition, check, describe
-from itkm_core.clustering.sweep import sweep_with
 from itkm_core.errors import LabelError
+from itkm_core.links.means import unit_vectors
+from itkm_core.links.units import Links
 from itkm_core.neighbors.unit_rows import unit_rows
 from itkm_core.neighbors.workers import Workers
 from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.labels import label_table
-from pipelines.config import LabelConfig
+from pipelines.config_labels import LabelConfig
 from pipelines.label.against import Against
 from pipelines.label.index import GroupRecord, write_group
+from pipelines.steps.label import link_facts
 
 PARAMETERS_FILE = "parameters.json"
 
@@ -38,7 +40,7 @@ class Images:
     """The images of one block, as one call labels them.
 
     `ids` int64 [N]: as in the label table; in the index they are `first_id` larger. `features` [N, D]: unit rows.
-    `cameras` int [N] if features are compared without their camera's mean, else None.
+    `cameras` int [N] if features are compared without their camera's mean, else None. `links`: what is known of them.
     """
 
     block: Block
@@ -46,6 +48,7 @@ class Images:
     features: np.ndarray
     cameras: np.ndarray | None = None
     first_id: int = 0
+    links: Links | None = None
 
     def compared(self) -> tuple[np.ndarray, CameraMeans | None]:
         """The features as they are compared with each other, and the means taken away from them."""
@@ -63,7 +66,17 @@ class Images:
         if (order[1:] < order[:-1]).any():
             rows = rows[order]
         ids = self.first_id + self.ids[order]
-        return Known(ids, rows, neighbors, labels[order], is_core[order])
+        if self.links is None or self.links.say_nothing:
+            return Known(ids, rows, neighbors, labels[order], is_core[order])
+        unit_of = self.links.take(order).unit_of
+        _, first, frames = np.unique(unit_of, return_index=True, return_counts=True)
+        mine = labels[order][first], is_core[order][first]
+        return Known(ids[first], unit_vectors(rows, unit_of), neighbors, *mine, frames)
+
+    @property
+    def largest_id(self) -> int:
+        """The largest sample id, as the index has it."""
+        return self.first_id + int(self.ids.max())
 
 
 @dataclass(frozen=True)
@@ -78,9 +91,17 @@ class GroupLabels:
     notes: list[str]
     known: Known
     means: CameraMeans | None
+    largest_id: int
 
     def write_index(self, index: Place) -> GroupRecord:
-        return write_group(index, self.block.file_name, self.known, self.parameters, self.means)
+        return write_group(
+            index,
+            self.block.file_name,
+            self.known,
+            self.parameters,
+            self.means,
+            largest_id=self.largest_id,
+        )
 
 
 def label_images(
@@ -104,12 +125,19 @@ def label_images(
     with _noted(notes, name):
         if against is not None and against.knows(name):
             found, means = against.label(
-                name, images.features, images.first_id + images.ids, images.cameras, workers
+                name,
+                images.features,
+                images.first_id + images.ids,
+                images.cameras,
+                workers,
+                images.links,
             )
             known, parameters, eps_reason = found.known, found.parameters, ""
         else:
             rows, means = images.compared()
-            labelled = label_rows(rows, images.ids, options, where=name, workers=workers)
+            labelled = label_rows(
+                rows, images.ids, options, where=name, workers=workers, links=images.links
+            )
             if labelled.failure:
                 raise LabelError(labelled.failure)
             found, parameters, eps_reason = labelled.found, labelled.parameters, labelled.reason
@@ -124,6 +152,7 @@ def label_images(
         notes + _notes(name, found),
         known,
         means,
+        max(images.largest_id, 0 if against is None else against.largest_id(name)),
     )
 
 
@@ -141,7 +170,9 @@ def sweep_images(
     notes: list[str] = []
     with _noted(notes, name):
         rows, _ = images.compared()
-        found = sweep_with(rows, options, sample_ids=images.ids, workers=workers)
+        found = sweep_rows(
+            rows, images.ids, options, where=name, workers=workers, links=images.links
+        )
     return swept(found, where=name), notes
 
 
@@ -159,6 +190,7 @@ def _facts(found: PseudoLabels | Arrivals) -> dict[str, Any]:
         "outlier_share": float(np.mean(labels < 0)),
         "largest_share": float(sizes.max(initial=0) / len(labels)),
         "eps": parameters["eps"],
+        **link_facts(parameters),
         "condition": _condition(found).value,
     }
 

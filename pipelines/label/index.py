@@ -3,7 +3,8 @@
     index/index.json                 the configuration, and each group's parameters and digest; written last
     index/<group>/rows.npy           float32 [N, D], the features as they were compared
     index/<group>/neighbours.npy     int32 [N, k1], rows of rows.npy
-    index/<group>/labels.parquet     sample_id, label, is_core, in ascending order of sample_id, like the rows above
+    index/<group>/labels.parquet     sample_id, label, is_core, in ascending order of sample_id, like the rows above;
+                                     frames, if the rows are of units of several images (tracklets)
     index/<group>/cameras.npz        the cameras' means, if features were compared without their camera's mean
 
 It takes 4 D + 4 k1 + about 5 bytes per image on disk. Finding the neighbours again would be costly; the encodings,
@@ -26,7 +27,7 @@ from itkm_core.clustering.options import LabelOptions
 from itkm_core.errors import ItkmError, StorageError
 from itkm_core.neighbors.lookup import MAX_ID
 from itkm_core.storage.place import Place
-from pipelines.config import LabelConfig
+from pipelines.config_labels import LabelConfig
 
 FOLDER = "index"
 RECORD = "index.json"
@@ -181,12 +182,19 @@ def write_group(
     known: Known,
     parameters: Mapping[str, Any],
     cameras: CameraMeans | None = None,
+    *,
+    largest_id: int,
 ) -> GroupRecord:
-    """Write one group below `index`; `parameters`: those it was labelled with, `PARAMETERS` among them."""
+    """Write one group below `index`; `parameters`: those it was labelled with, `PARAMETERS` among them.
+
+    largest_id: of its images, which may be beyond that of the last unit's first image.
+    """
     place = index / folder
     (place / "rows.npy").write_array(known.rows)
     (place / "neighbours.npy").write_array(known.lists)
     columns = {"sample_id": known.sample_ids, "label": known.labels, "is_core": known.is_core}
+    if known.frames is not None:
+        columns["frames"] = known.frames
     (place / "labels.parquet").write_table(pa.table(columns))
     if cameras is not None:
         (place / "cameras.npz").write_arrays(vars(cameras))
@@ -195,7 +203,7 @@ def write_group(
         {name: parameters[name] for name in PARAMETERS},
         len(known.rows),
         known.rows.shape[1],
-        int(known.sample_ids[-1]),
+        largest_id,
         _digest(known, cameras),
     )
 
@@ -216,6 +224,7 @@ def read_group(index: Place, group: GroupRecord) -> tuple[Known, CameraMeans | N
             _array(place / "neighbours.npy"),
             table["label"].to_numpy(),
             table["is_core"].to_numpy(zero_copy_only=False),
+            table["frames"].to_numpy() if "frames" in table.column_names else None,
         )
         if (place / "cameras.npz").exists():
             cameras = CameraMeans(**(place / "cameras.npz").read_arrays())
@@ -250,6 +259,8 @@ def _digest(known: Known, cameras: CameraMeans | None) -> str:
     whole = hashlib.sha256()
     means = [] if cameras is None else vars(cameras).values()
     for array in (*vars(known).values(), *means):
+        if array is None:  # no frames: images, and no units of them
+            continue
         whole.update(f"{array.dtype.str}{array.shape}".encode())
         whole.update(np.ascontiguousarray(array).data)
     return whole.hexdigest()[:24]

@@ -100,5 +100,12 @@ def _kept(
     for name, record in (against.index.groups if against else {}).items():
         if against is not None and name not in groups:
             known, cameras = read_group(against.index.place, record)
-            kept[name] = write_group(index.place, record.folder, known, record.parameters, cameras)
+            kept[name] = write_group(
+                index.place,
+                record.folder,
+                known,
+                record.parameters,
+                cameras,
+                largest_id=record.largest_id,
+            )
     return kept

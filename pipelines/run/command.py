@@ -23,6 +23,7 @@ from pipelines.run.dag import Kind, Round, plan_rounds
 from pipelines.run.engine import is_finished, run_round
 from pipelines.run.steps import RunContext
 from pipelines.run.tables import gain_tables, print_round, print_step
+from pipelines.steps.links import plan_links
 from pipelines.telemetry.display import ProgressDisplay
 from pipelines.telemetry.handle import Telemetry
 
@@ -94,7 +95,9 @@ def run_pipeline(
     place = start_run(Place.at(out), config, corpus).place
     with held(place, console.print):
         run = start_run(place, config, corpus)  # another may have been started there meanwhile
-        context = RunContext(config, corpus, run, needs_text=config.needs_text)
+        context = RunContext(
+            config, corpus, run, links=plan_links(config, corpus), needs_text=config.needs_text
+        )
         if is_finished(context, rounds):
             _run_rounds(context, rounds, console)
         else:

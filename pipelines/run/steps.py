@@ -24,6 +24,7 @@ from pipelines.steps.evaluate import evaluate, splits_to_extract
 from pipelines.steps.extract import extract
 from pipelines.steps.label import GroupTask, gauge_labels, label_group
 from pipelines.steps.label_resources import resources_needed
+from pipelines.steps.links import LinkPlan
 from pipelines.steps.match import MatchTask, match_scenario
 from pipelines.steps.tasks import remote
 from pipelines.telemetry.handle import Telemetry
@@ -47,6 +48,7 @@ class RunContext:
     telemetry: Telemetry = field(default_factory=Telemetry)
     extracting: Lock = field(default_factory=Lock)
     checkpoint: Place | None = None  # of round 1's encoder; None: CLIP as it was pre-trained
+    links: LinkPlan | None = None
     needs_text: bool = False  # whether a later step learns texts with the CLIP's text encoder
 
     def place(self, step: Step) -> Place:
@@ -139,6 +141,7 @@ def _label(context: RunContext, each: Round, step: Step) -> Outcome:
         previous=context.run.step(earlier[0]) if earlier else None,
         options=context.config.labels.for_scenario(step.scenario),
         without_camera=context.config.without_camera,
+        links=context.links,
         telemetry=context.telemetry,
     )
     asked = resources_needed(context.corpus, task, context.config)

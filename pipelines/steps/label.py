@@ -19,10 +19,12 @@ from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import read_features
 from pipelines.artifacts.labels import label_table, read_labels
 from pipelines.artifacts.run_folder import digest_of
+from pipelines.steps.links import LinkPlan, block_links
 from pipelines.telemetry.handle import Telemetry
 
 if TYPE_CHECKING:
     from itkm_core.clustering import LabelOptions
+    from itkm_core.links.units import Links
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class GroupTask:
     previous: Place | None  # the block's labels of the round before
     options: LabelOptions
     without_camera: bool = False
+    links: LinkPlan | None = None  # what is known of the images
     telemetry: Telemetry | None = None  # is told how far the work is
 
 
@@ -60,7 +63,9 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     ids, features, cameras = group_features(task)
     compared = features if cameras is None else without_camera(features, cameras)
     workers = group_workers(f"label[{where}]", len(ids), task.telemetry)
-    labelled = label_rows(compared, ids, task.options, where=where, workers=workers)
+    labelled = label_rows(
+        compared, ids, task.options, where=where, workers=workers, links=group_links(task, ids)
+    )
     found = labelled.found
     is_core, confidence = found.is_core, found.confidence
     before = None if task.previous is None else read_labels(task.previous)
@@ -69,7 +74,7 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
     words: dict[str, Any] = {
         "where": where,
         "eps": found.parameters["eps"],
-        "k1": task.options.k1,
+        "k1": found.parameters["k1"],
     }
     earlier = None if before is None else before["label"].to_numpy()
     warning = ""
@@ -97,6 +102,7 @@ def label_group(task: GroupTask) -> tuple[str, dict[str, Any]]:
         "warning": warning,
         "eps": None if labelled.failure else found.parameters["eps"],
         "eps_reason": labelled.reason,
+        **link_facts(labelled.parameters),
     }
     return digest_of(labels.tobytes() + features_digest(features)), facts
 
@@ -109,14 +115,33 @@ def group_features(task: GroupTask) -> tuple[np.ndarray, np.ndarray, np.ndarray 
     return ids, features, cameras_of(corpus, ids) if task.without_camera else None
 
 
+def group_links(task: GroupTask, ids: np.ndarray) -> Links | None:
+    """What is known of the images `ids` int64 [N] of the block."""
+    if task.links is None:
+        return None
+    return block_links(Corpus.open(task.corpus_root), task.links, ids)
+
+
+def link_facts(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a block's parameters, those on its units: none where nothing is known of the images."""
+    names = ("num_units", "num_apart", "merge_errors", "split_errors", "k1_reason")
+    facts = {name: parameters[name] for name in names if name in parameters}
+    return {**facts, "k1": parameters["k1"]} if facts else {}
+
+
 def gauge_labels(telemetry: Telemetry, block: Block, facts: Mapping[str, Any]) -> None:
     """Tell the board about a block's labels: `facts` of `label_group`, or some of them."""
     tags = {"scenario": block.scenario, "group": str(block.group)}
     telemetry.set("itkm_clusters", facts["clusters"], **tags)
     telemetry.set("itkm_outlier_share", facts["outlier_share"], **tags)
     telemetry.set("itkm_label_collapse", float(facts["condition"] != "ok"), **tags)
-    if facts.get("agreement") is not None:
-        telemetry.set("itkm_label_agreement", facts["agreement"], **tags)
+    for name, gauge in (
+        ("agreement", "itkm_label_agreement"),
+        ("merge_errors", "itkm_merge_errors"),
+        ("split_errors", "itkm_split_errors"),
+    ):
+        if facts.get(name) is not None:
+            telemetry.set(gauge, facts[name], **tags)
 
 
 def features_digest(features: np.ndarray) -> bytes:

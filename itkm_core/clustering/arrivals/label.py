@@ -15,11 +15,15 @@ import numpy.typing as npt
 
 from itkm_core.clustering.arrivals.lists import join_lists
 from itkm_core.clustering.arrivals.rule import place_new
+from itkm_core.clustering.arrivals.units import place_units
 from itkm_core.clustering.footprint import check_memory, estimate_memory, free_memory
 from itkm_core.clustering.jaccard import jaccard_graph
+from itkm_core.clustering.linked_graph import linked_graph
 from itkm_core.clustering.options import LabelOptions, check_eps
 from itkm_core.clustering.pseudo_labels import order_of
 from itkm_core.errors import FeatureError
+from itkm_core.links.means import unit_vectors
+from itkm_core.links.units import Links
 from itkm_core.neighbors.kernels import thread_count
 from itkm_core.neighbors.lookup import MAX_ID
 from itkm_core.neighbors.products import readable
@@ -33,7 +37,8 @@ class Known:
     """Images of one (scenario, group) that have labels, in rising order of sample id, and their neighbours.
 
     `sample_ids` int64 [N]; `rows` float32 [N, D], as they were compared; `lists` int32 [N, min(k1, N)], the step 1
-    of docs/definition.md, "Pseudo-labels"; `labels` int64 [N]; `is_core` bool [N].
+    of docs/definition.md, "Pseudo-labels"; `labels` int64 [N]; `is_core` bool [N]. `frames` int64 [N]: where these are
+    units of several images each, how many; a unit has the sample id of its first.
     """
 
     sample_ids: npt.NDArray[np.int64]
@@ -41,6 +46,7 @@ class Known:
     lists: npt.NDArray[np.int32]
     labels: npt.NDArray[np.int64]
     is_core: npt.NDArray[np.bool_]
+    frames: npt.NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,12 +76,15 @@ def label_arrivals(
     *,
     sample_ids: npt.ArrayLike | None = None,
     workers: Workers | None = None,
+    links: Links | None = None,
 ) -> Arrivals:
     """Label `features` [M, D] against `known`, which was labelled with these options at their eps.
 
     `sample_ids` int [M], none of them known; without them numbering continues after the largest known one. With exact
     neighbours, and where no core image and no cluster of the known images would change, the labels are those of
     labelling everything again. Costs 2 N M + M^2 products, and N + M rows of the steps after the search.
+
+    `links`: what is known of the new images, in their order; then units are placed, and known images are units.
 
     Raises ConfigError for `eps: auto`, FeatureError for unusable rows, rows of another dimension, repeated or known
     sample ids, and lists that do not fit k1.
@@ -96,14 +105,25 @@ def label_arrivals(
     if order is not None:
         ids, rows = ids[order], rows[order]
     _check_fit(known, ids, rows, options.k1)
+    linked = known.frames is not None or (links is not None and not links.say_nothing)
+    unit_of = np.arange(len(rows))
+    apart, frames = np.zeros((0, 2), np.int64), None
+    alone = options.min_samples if links is None else links.alone
+    if linked:
+        links = Links(unit_of, apart, alone) if links is None else links
+        links = links if order is None else links.take(order)
+        unit_of, apart = links.unit_of, links.apart
+        rows = unit_vectors(rows, unit_of)
+        ids = ids[np.unique(unit_of, return_index=True)[1]]
+        frames = np.bincount(unit_of, minlength=len(rows))
     num_known, num_all = len(known.rows), len(known.rows) + len(rows)
     k1, k2 = options.used_for(num_all)
     num_clusters = int(known.labels.max(initial=-1)) + 1
     parameters: dict[str, Any] = {
         **options.record(),
         "eps": float(eps),
-        "num_images": len(rows),
-        "num_known": num_known,
+        "num_images": len(unit_of),
+        "num_known": num_known if known.frames is None else int(known.frames.sum()),
         "k1_used": int(k1),
         "k2_used": int(k2),
     }
@@ -134,8 +154,26 @@ def label_arrivals(
     is_new[joined.new_at] = True
     labels, is_core = np.full(num_all, -1), np.zeros(num_all, bool)
     labels[joined.known_at], is_core[joined.known_at] = known.labels, known.is_core
-    placed = place_new(graph, labels, is_core, is_new, eps=eps, min_samples=options.min_samples)
-    mine = placed.labels[joined.new_at]
+    all_frames = None
+    if frames is None:
+        placed = place_new(graph, labels, is_core, is_new, eps=eps, min_samples=options.min_samples)
+    else:
+        all_frames = np.empty(num_all, np.int64)
+        all_frames[joined.known_at] = 1 if known.frames is None else known.frames
+        all_frames[joined.new_at] = frames
+        pairs = joined.new_at[apart].astype(np.int64)
+        placed = place_units(
+            linked_graph(graph, all_frames, pairs),
+            all_frames,
+            pairs,
+            labels,
+            is_core,
+            is_new,
+            eps=eps,
+            min_samples=options.min_samples,
+            alone=alone,
+        )
+    mine = placed.labels[joined.new_at][unit_of]
     all_ids = np.empty(num_all, np.int64)
     all_ids[joined.known_at], all_ids[joined.new_at] = known.sample_ids, ids
     parameters |= {
@@ -148,10 +186,10 @@ def label_arrivals(
     }
     return Arrivals(
         mine[back],
-        placed.is_core[joined.new_at][back],
-        placed.confidence[joined.new_at][back],
+        placed.is_core[joined.new_at][unit_of][back],
+        placed.confidence[joined.new_at][unit_of][back],
         num_clusters,
-        Known(all_ids, joined.rows, joined.lists, placed.labels, placed.is_core),
+        Known(all_ids, joined.rows, joined.lists, placed.labels, placed.is_core, all_frames),
         parameters,
     )
 

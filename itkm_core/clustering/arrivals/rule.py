@@ -19,8 +19,9 @@ import numpy.typing as npt
 from itkm_core.clustering.arrivals.nearest_cluster import follow, nearest_cluster
 from itkm_core.clustering.arrivals.types import touching_clusters, types_near
 from itkm_core.clustering.confidence import confidence, members
-from itkm_core.clustering.dbscan import Clustering, core_types, open_clusters
+from itkm_core.clustering.dbscan import Clustering, open_clusters
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph
+from itkm_core.clustering.linked_dbscan import core_units
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -50,10 +51,12 @@ def place_new(
     *,
     eps: float,
     min_samples: int,
+    frames: Ints | None = None,
 ) -> Placed:
     """`labels` int64 [N] and `is_core` bool [N] of the known images; the values of new ones are not read.
 
-    `graph` reaches to eps. New clusters are numbered after the known ones, in order of first member.
+    `graph` reaches to eps. New clusters are numbered after the known ones, in order of first member. `frames` int64
+    [T]: images of each unit of a type, where the graph joins units (`linked_graph.py`).
     """
     near = graph, eps + TIE_TOLERANCE
     type_of = graph.types.group.astype(np.int64)
@@ -62,7 +65,8 @@ def place_new(
     is_core = is_core & ~is_new
     num_known = int(labels.max(initial=-1)) + 1
     num_new = np.bincount(type_of[is_new], minlength=num_types)
-    core = core_types(*near, min_samples) & (num_new > 0)
+    each = np.ones(num_types, np.int64) if frames is None else frames
+    core = core_units(*near, each, min_samples) & (num_new > 0)
 
     first = _first_rows(labels, is_core, num_known)
     cluster = nearest_cluster(*near, core, members(graph, labels, is_core), first)
@@ -81,7 +85,7 @@ def place_new(
     border = nearest_cluster(*near, (num_new > 0) & ~core, cores, first)
     rows = np.flatnonzero(is_new & ~core[type_of])
     labels[rows] = border[type_of[rows]]
-    _number_in_order(labels, is_new, num_known)
+    number_in_order(labels, is_new, num_known)
 
     new_cores, cores = members(graph, labels, is_core & is_new), members(graph, labels, is_core)
     touching: Ints = np.unique(touching_clusters(*near, new_cores, cores), axis=0)
@@ -89,7 +93,7 @@ def place_new(
     return Placed(
         labels,
         is_core,
-        confidence(graph, Clustering(labels, is_core), eps=eps, which=is_new),
+        confidence(graph, Clustering(labels, is_core), eps=eps, which=is_new, frames=frames),
         touching,
         int(outliers[types_near(*near, core)].sum()),
     )
@@ -103,7 +107,7 @@ def _first_rows(labels: Ints, which: Flags, num_clusters: int) -> Ints:
     return first
 
 
-def _number_in_order(labels: Ints, is_new: Flags, num_known: int) -> None:
+def number_in_order(labels: Ints, is_new: Flags, num_known: int) -> None:
     """Renumber the new clusters in order of first member, after the known ones."""
     rows = np.flatnonzero(is_new & (labels >= num_known))
     found, row, which = np.unique(labels[rows], return_index=True, return_inverse=True)

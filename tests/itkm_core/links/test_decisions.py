@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from itkm_core.errors import LinkError
-from itkm_core.links.decisions import read_decisions
+from itkm_core.links.decisions import Decisions, decisions_file, read_decisions
 
 PLACES = {"12": 0, "uvi:a/b.jpg": 1, "13": 2}
+
+
+def read(path: Path) -> Decisions:
+    return read_decisions(decisions_file(str(path)), str(path), PLACES.get)
 
 
 def test_decisions_name_images_by_id_or_uri(tmp_path: Path) -> None:
@@ -17,14 +21,14 @@ def test_decisions_name_images_by_id_or_uri(tmp_path: Path) -> None:
     path.write_bytes(
         "\ufeffVerdict,a,note,B\r\nsame,12,x, uvi:a/b.jpg\r\nDIFFERENT,13,,12\r\n".encode()
     )
-    found = read_decisions(str(path), PLACES.get)
+    found = read(path)
     assert found.same.tolist() == [[0, 1]]
     assert found.different.tolist() == [[2, 0]]
     assert found.where(0, same=True) == f"{path}, line 2"
     assert found.line_of(1, 0) == f"{path}, line 2"
     assert found.line_of(1, 2) == ""
     path.write_text("a,b,verdict\n")
-    assert read_decisions(str(path), PLACES.get).same.shape == (0, 2)
+    assert read(path).same.shape == (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -46,13 +50,13 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path, text: str, message: str
     path = tmp_path / "d.csv"
     path.write_text(text)
     with pytest.raises(LinkError) as caught:
-        read_decisions(str(path), PLACES.get)
+        read(path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LinkError, match="there is no file"):
-        read_decisions(str(tmp_path / "none.csv"), PLACES.get)
+        read(tmp_path / "none.csv")
     with pytest.raises(LinkError, match="cannot read"):
-        read_decisions(str(tmp_path), PLACES.get)
+        read(tmp_path)

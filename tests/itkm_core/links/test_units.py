@@ -115,7 +115,7 @@ def test_two_boxes_of_a_tracklet_in_one_frame_are_one_person() -> None:
 def test_a_frame_with_too_many_images_is_no_moment() -> None:
     many = np.zeros(MAX_AT_ONCE + 1, np.int64)
     with pytest.raises(LinkError, match=r"2,001 images have frame 0 of camera 0"):
-        pairs_of_one_moment(many, many)
+        pairs_of_one_moment(many, many, many)
 
 
 def test_nothing_known_is_an_image_a_unit() -> None:
@@ -123,3 +123,9 @@ def test_nothing_known_is_an_image_a_unit() -> None:
     assert links.unit_of.tolist() == [0, 1, 2]
     assert links.apart.shape == (0, 2)
     assert tracker_links([], [], []).num_units == 0
+
+
+def test_blocks_share_no_camera() -> None:
+    links = tracker_links([0] * 4, [1, 1, 1, 2], [5, 6, 5, 5], block=[0, 0, 1, 1])
+    assert links.unit_of.tolist() == [0, 0, 1, 2]
+    assert links.apart.tolist() == [[1, 2]]

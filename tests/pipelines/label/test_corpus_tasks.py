@@ -20,7 +20,7 @@ from itkm_core.neighbors.nearest import nearest
 from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.labels import read_labels
-from pipelines.config import LabelConfig
+from pipelines.config_labels import LabelConfig
 from pipelines.console import Console
 from pipelines.label.against import Against
 from pipelines.label.command import LabelRequest, label
