@@ -41,6 +41,14 @@ def _auto_or_length(value: Any) -> Any:
 
 
 Eps = Annotated[float | Literal["auto"], BeforeValidator(_auto_or_number)]
+
+
+def _off(value: Any) -> Any:
+    """YAML reads a plain `off` as false."""
+    return "off" if value is False else value
+
+
+AutoOrOff = Annotated[Literal["auto", "off"], BeforeValidator(_off)]
 K1 = Annotated[int | Literal["auto"], BeforeValidator(_auto_or_length)]
 
 
@@ -69,7 +77,7 @@ class LabelConfig(Section):
         "sparse"  # cuml if a GPU can hold the dense matrix; same labels
     )
     # auto: what tracklets and `links.decisions` say of the images holds, where there is any; off: it is not used.
-    links: Literal["auto", "off"] = "auto"
+    links: AutoOrOff = "auto"
     scenarios: dict[str, LabelOverride] = {}
 
     @field_validator("k1_candidates")

@@ -14,7 +14,8 @@ from pipelines.run.tables import percent
 
 def labels_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A line for each block; the rows are `facts` of `group.GroupLabels`."""
-    names = ("images", "clusters", "outliers %", "largest %", "eps")
+    errors = _with_errors(rows)
+    names = ("images", "clusters", "outliers %", "largest %", *errors.values(), "eps")
     table = _numbers("pseudo-labels", "scenario/group", names)
     for row in rows:
         table.add_row(
@@ -23,6 +24,7 @@ def labels_table(rows: Sequence[Mapping[str, Any]]) -> Table:
             f"{row['clusters']:,}",
             percent(row["outlier_share"]),
             percent(row["largest_share"]),
+            *(percent(row.get(name)) for name in errors),
             f"{row['eps']:g}" + (" (auto)" if row["eps_reason"] else ""),
         )
     return table
@@ -42,7 +44,9 @@ def arrivals_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 def print_sweep(console: Console, record: Mapping[str, Any], where: str) -> None:
     """The table of a sweep (see `auto_eps.swept`), and which value is chosen and why, or why none is."""
     choice = record["choice"]
-    names = ("eps", "clusters", "outliers %", "largest %", "silhouette", "AMI next")
+    # Errors are chosen by; beside them the rest would be wider than a terminal.
+    errors = _with_errors(record["points"])
+    names = ("eps", "clusters", "outliers %", "largest %", *(errors.values() or _SHAPE.values()))
     table = _numbers(f"sweep, {where}", None, names)
     table.add_column("")
     for point in record["points"]:
@@ -51,13 +55,22 @@ def print_sweep(console: Console, record: Mapping[str, Any], where: str) -> None
             f"{point['num_clusters']:,}",
             percent(point["outlier_share"]),
             percent(point["largest_share"]),
-            _number(point["silhouette"]),
-            _number(point["agreement"]),
+            *(percent(point[name]) for name in errors),
+            *(_number(point[name]) for name in _SHAPE if not errors),
             _mark(point, choice),
         )
     console.print(table)
     said = record["failure"] if choice is None else f"eps {choice['eps']:g}: {choice['reason']}"
     console.print(said)
+
+
+_ERRORS = {"merge_errors": "merge %", "split_errors": "split %"}
+_SHAPE = {"silhouette": "silhouette", "agreement": "AMI next"}
+
+
+def _with_errors(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+    """The columns of what tracklets say, if any row has it."""
+    return _ERRORS if any(row.get(name) is not None for row in rows for name in _ERRORS) else {}
 
 
 def print_notes(console: Console, notes: Sequence[str]) -> None:

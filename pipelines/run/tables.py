@@ -32,12 +32,13 @@ def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
         case Kind.LABEL:
             agreement = facts["agreement"]
             moved = "" if agreement is None else f", agreement {agreement:.3f}"
-            chosen = f", eps {facts['eps']:g} (auto)" if facts.get("eps_reason") else ""
+            chosen = f", k1 {facts['k1']} (auto)" if facts.get("k1_reason") else ""
+            chosen += f", eps {facts['eps']:g} (auto)" if facts.get("eps_reason") else ""
             needed = facts.get("memory_bytes")
             memory = "" if needed is None else f", about {gigabytes(needed)} of memory"
             return (
                 f"{facts['clusters']:,} clusters, outliers {100 * facts['outlier_share']:.1f} %, "
-                f"largest {100 * facts['largest_share']:.1f} %{moved}{chosen}{memory}"
+                f"largest {100 * facts['largest_share']:.1f} %{moved}{of_errors(facts)}{chosen}{memory}"
             )
         case Kind.PROMPTS:
             before, after = facts["scenario_cosine_before"], facts["scenario_cosine"]
@@ -52,6 +53,16 @@ def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
             rows = facts["retrieval"]
             scores = [f"{_direction(row)} {percent(row['mean_ap'])}" for row in rows]
             return "mAP " + ", ".join(scores) if rows else "no query and gallery images"
+
+
+def of_errors(facts: Mapping[str, Any]) -> str:
+    """What tracklets say about the labels: see `itkm_core.clustering.link_errors`."""
+    words = [
+        f"{name} {percent(facts[key])} %"
+        for name, key in (("merge errors", "merge_errors"), ("split errors", "split_errors"))
+        if facts.get(key) is not None
+    ]
+    return "".join(f", {each}" for each in words)
 
 
 def _of_training(facts: Mapping[str, Any]) -> str:

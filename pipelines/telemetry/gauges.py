@@ -32,6 +32,14 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "itkm_clusters": ("Number of clusters in the latest pseudo-labels", ("scenario", "group")),
     "itkm_outlier_share": ("Share of images that are outliers, 0 to 1", ("scenario", "group")),
+    "itkm_merge_errors": (
+        "Share of pairs of tracklets known to be two people that unlinked labels put in one cluster, 0 to 1",
+        ("scenario", "group"),
+    ),
+    "itkm_split_errors": (
+        "Share of tracklets whose halves unlinked labels put in different clusters, 0 to 1",
+        ("scenario", "group"),
+    ),
     "itkm_label_agreement": (
         "Adjusted mutual information with the previous round's labels, at most 1",
         ("scenario", "group"),
