@@ -21,6 +21,7 @@ Report = Callable[[str, int, int], None]
 _STAGES = {
     "draw": "drawing",
     "list": "listing",
+    "cut": "cutting crops",
     "inspect": "inspecting",
     "write": "writing shards",
 }

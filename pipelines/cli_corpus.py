@@ -10,6 +10,7 @@ from typer import Argument, Option
 from pipelines.console import Console
 
 console = Console()
+CROPS = "Crops of --as tracks"
 
 
 def synth(
@@ -65,11 +66,16 @@ def synth(
 
 
 def ingest(
-    path: Annotated[str | None, Argument(help="The folder of pictures.")] = None,
+    path: Annotated[
+        str | None, Argument(help="The folder of pictures, or for --as tracks the video.")
+    ] = None,
     *,
     out: Annotated[str, Option(help="Where to put the corpus: a folder, s3:// or gs://.")],
     kind: Annotated[
-        str | None, Option("--as", help="How PATH is laid out: folder, market1501 or synthetic.")
+        str | None,
+        Option(
+            "--as", help="What PATH is: folder, market1501, synthetic or tracks (docs/video.md)."
+        ),
     ] = None,
     pattern: Annotated[
         str | None,
@@ -101,11 +107,55 @@ def ingest(
             metavar="SHARE", help="Stop if more of the pictures are unusable.", show_default="0.01"
         ),
     ] = None,
+    tracks: Annotated[
+        str | None,
+        Option(
+            metavar="FILE",
+            help="For --as tracks: the tracker's output, MOTChallenge text, CSV or Parquet.",
+        ),
+    ] = None,
+    every: Annotated[
+        int | None, Option(metavar="N", help="Crops of every N-th frame.", rich_help_panel=CROPS)
+    ] = None,
+    per_tracklet: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            help="Or at most N crops of a tracklet, spread evenly.",
+            show_default="32",
+            rich_help_panel=CROPS,
+        ),
+    ] = None,
+    min_height: Annotated[
+        int | None,
+        Option(metavar="PIXELS", help="No crops lower than this.", rich_help_panel=CROPS),
+    ] = None,
+    min_confidence: Annotated[
+        float | None,
+        Option(
+            metavar="SHARE",
+            help="No crops that the tracker is less sure of.",
+            rich_help_panel=CROPS,
+        ),
+    ] = None,
+    max_gap: Annotated[
+        int | None,
+        Option(
+            metavar="FRAMES",
+            help="An id that is away for longer begins a new tracklet.",
+            show_default="30",
+            rich_help_panel=CROPS,
+        ),
+    ] = None,
+    quality: Annotated[
+        int | None,
+        Option(help="Of the JPEGs, 1 to 100.", show_default="95", rich_help_panel=CROPS),
+    ] = None,
     config: Annotated[
         str | None, Option(metavar="FILE", help="A YAML file of several sources, instead of PATH.")
     ] = None,
 ) -> None:
-    """Turn folders of pictures into a corpus."""
+    """Turn folders of pictures, or videos and a tracker's output, into a corpus."""
     from pipelines.bars import stage_bars
     from pipelines.ingest.command import request
     from pipelines.ingest.make import ingest as run_ingest
@@ -113,10 +163,18 @@ def ingest(
     from pipelines.session import ray_session
 
     numbers = cameras.split(",") if cameras is not None else None
-    source = {"pattern": pattern, "manifest": manifest, "scenario": scenario}
+    source = {"pattern": pattern, "manifest": manifest, "scenario": scenario, "tracks": tracks}
+    crops = {
+        "every": every,
+        "per_tracklet": per_tracklet,
+        "min_height": min_height,
+        "min_confidence": min_confidence,
+        "max_gap": max_gap,
+        "quality": quality,
+    }
     group_by = {"by": by, "cameras": numbers, "below": below}
     limits = {"max_rejected_fraction": max_rejected_fraction}
-    wanted = request(config, kind, path, group_by=group_by, limits=limits, **source)
+    wanted = request(config, kind, path, group_by=group_by, crops=crops, limits=limits, **source)
     with stage_bars(console) as progress:
         connect = partial(ray_session, console)
         corpus = run_ingest(wanted, out, progress=progress, connect=connect)

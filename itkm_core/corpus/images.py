@@ -54,6 +54,7 @@ REASONS = {
     "unreadable": "not a picture of a known format, or broken inside",
     "truncated": "the end of the picture is missing",
     "animated": "more than one frame",
+    "bad_box": "a tracker's box that holds no pixel of its frame",
     "unsupported": "pixels of a kind that has no plain colours (32-bit, float, LAB)",
 }
 
@@ -137,15 +138,23 @@ def decode_image(data: Encoded, size: tuple[int, int]) -> np.ndarray:
         BadImage: the bytes are not one whole still picture. Sizes were checked by ingest.
     """
     height, width = size
+    image = _in_colour(data)
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    return np.array(image)
+
+
+def decode_whole(data: Encoded) -> np.ndarray:
+    """uint8 [height, width, 3] RGB pixels of an encoded picture in its own size. Raises as `decode_image`."""
+    return np.array(_in_colour(data))
+
+
+def _in_colour(data: Encoded) -> Image.Image:
     image = _load(data, NO_LIMITS)
     if image.mode in _SIXTEEN_BIT_MODES:
         # Pillow clips 16-bit grey to 255 instead of scaling it.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode != "RGB":
-        image = image.convert("RGB")
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BICUBIC)
-    return np.array(image)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def looks_like_picture(head: bytes) -> bool:

@@ -4,6 +4,7 @@ corpus.json            what is in it; written last, so a folder without it is no
 shards/part-*.parquet  CORPUS_SCHEMA, sample ids dense and ascending through the shards
 identities.parquet     IDENTITY_SCHEMA, if the source knows who is who; for evaluation only
 rejected.parquet       REJECTED_SCHEMA, pictures that were rejected
+tracks.parquet         TRACKS_SCHEMA, if crops were cut from videos: which tracker's file and id a tracklet comes from
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ SPLITS = ("train", "query", "gallery")
 CORPUS_FILE = "corpus.json"
 IDENTITIES_FILE = "identities.parquet"
 REJECTED_FILE = "rejected.parquet"
+TRACKS_FILE = "tracks.parquet"
 
 UNKNOWN = -1
 DISTRACTOR = 0
@@ -90,6 +92,28 @@ REJECTED_SCHEMA = pa.schema(
     ]
 )
 """scenario: empty if unknown. detail: what the decoder said, or an empty text; not part of the corpus' digest."""
+
+TRACKS_SCHEMA = pa.schema(
+    [
+        ("scenario", pa.string()),
+        ("group", pa.int8()),
+        ("camera", pa.int32()),
+        ("tracklet", pa.int64()),
+        ("tracks", pa.string()),
+        ("tracks_digest", pa.string()),
+        ("video", pa.string()),
+        ("start", pa.float64()),
+        ("id", pa.int64()),
+        ("first_frame", pa.int64()),
+        ("last_frame", pa.int64()),
+        ("frame_offset", pa.int64()),
+    ]
+)
+"""A row a tracklet of a tracker's file, sorted by scenario, camera and tracklet; some have no picture in the corpus.
+
+tracks, video: absolute paths or URIs. tracks_digest: hex, `image_digest` of the file. start: seconds, null unknown.
+id, first_frame, last_frame: as in the tracker's file; a box of it belongs to the tracklet with its id whose frames
+include its own. frame_offset: what is added to such a frame's number to get the corpus' `frame`."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +224,18 @@ class Corpus:
         except (KeyError, ValueError) as error:
             raise CorpusError(
                 f"{REJECTED_FILE} of the corpus at {self.root} is damaged ({error}): ingest the corpus again"
+            ) from error
+
+    def tracks(self) -> pa.Table | None:
+        """Where tracklets come from (TRACKS_SCHEMA), or None if no crop was cut from a video."""
+        if not exists(join(self.root, TRACKS_FILE)):
+            return None
+        table = self._read(TRACKS_FILE, None)
+        try:
+            return table.select(TRACKS_SCHEMA.names).cast(TRACKS_SCHEMA)
+        except (KeyError, ValueError) as error:
+            raise CorpusError(
+                f"{TRACKS_FILE} of the corpus at {self.root} is damaged ({error}): ingest the corpus again"
             ) from error
 
     def _read(self, relative: str, columns: list[str] | None) -> pa.Table:

@@ -25,6 +25,7 @@ from itkm_core.corpus.schema import (
     LISTING_SCHEMA,
     REJECTED_FILE,
     SCHEMA_VERSION,
+    TRACKS_FILE,
     UNKNOWN,
     without_unknown_tracks,
 )
@@ -99,10 +100,12 @@ def finish_corpus(
     accepted: pa.Table,
     shards: Sequence[tuple[int, int]],
     rejected: pa.Table,
+    tracks: pa.Table | None = None,
     **provenance: Any,
 ) -> None:
     """Write everything but the shards, corpus.json last: with it the corpus is complete.
 
+    tracks: TRACKS_SCHEMA, if crops were cut from videos.
     provenance: further entries of corpus.json, such as the parameters of the ingest.
     """
     has_identities = knows_people(accepted)
@@ -111,6 +114,8 @@ def finish_corpus(
         people = accepted.select(["person", "clothes"]).add_column(0, "sample_id", ids)
         _write_table(join(root, IDENTITIES_FILE), people.cast(IDENTITY_SCHEMA))
     _write_table(join(root, REJECTED_FILE), rejected)
+    if tracks is not None:
+        _write_table(join(root, TRACKS_FILE), tracks)
     sizes = accepted["num_bytes"].to_numpy()
     record = {
         "schema_version": SCHEMA_VERSION,

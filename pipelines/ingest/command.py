@@ -14,6 +14,7 @@ def request(
     path: str | None,
     *,
     group_by: dict[str, Any],
+    crops: dict[str, Any],
     limits: dict[str, Any],
     **source: Any,
 ) -> IngestConfig:
@@ -24,18 +25,21 @@ def request(
     """
     given = {name: value for name, value in source.items() if value is not None}
     grouping = {name: value for name, value in group_by.items() if value is not None}
+    cutting = {name: value for name, value in crops.items() if value is not None}
     bounds = {name: value for name, value in limits.items() if value is not None}
     if config is not None:
-        if kind or path or given or grouping or bounds:
+        if kind or path or given or grouping or cutting or bounds:
             raise ConfigError(
                 "--config describes all sources: leave out PATH and the source options"
             )
         return load_ingest_config(config)
     if kind is None or path is None:
         raise ConfigError(
-            "nothing to ingest: expected --as folder|market1501|synthetic PATH, or --config FILE"
+            "nothing to ingest: expected --as folder|market1501|synthetic|tracks PATH, or --config FILE"
         )
     one = {"kind": kind, "path": path, **given}
     if grouping:
         one["group_by"] = grouping
+    if cutting:
+        one["crops"] = cutting
     return ingest_config(sources=[one], **bounds)

@@ -17,10 +17,12 @@ from pydantic import (
 
 from itkm_core.collections.manifest import split_manifest
 from itkm_core.collections.pattern import DEFAULT_PATTERN, compile_pattern
+from itkm_core.collections.tracks.listing import CropOptions
 from itkm_core.corpus.images import ImageLimits
 from itkm_core.errors import ConfigError
 from itkm_core.storage.paths import join, read_bytes
 from itkm_core.storage.place import Place
+from pipelines.ingest.cameras import lists_cameras
 from pipelines.yaml_text import parse_yaml
 
 
@@ -64,14 +66,39 @@ class GroupBy(_Section):
         return self
 
 
-class Source(_Section):
-    """One folder of pictures, and how to read it."""
+class Crops(_Section):
+    """Which of a tracker's boxes become crops (see `CropOptions`), and how they are written."""
 
-    kind: Literal["folder", "market1501", "synthetic"]
-    path: str  # a folder or URI; for kind folder also a manifest, whose paths are relative to its folder
+    every: int | None = Field(default=None, ge=1)
+    # None: that of CropOptions, unless there is `every`.
+    per_tracklet: int | None = Field(default=None, ge=1)
+    min_height: int = Field(default=CropOptions.min_height, ge=0)
+    min_confidence: float = Field(default=CropOptions.min_confidence, ge=0, le=1)
+    max_gap: int = Field(default=CropOptions.max_gap, ge=1)
+    quality: int = Field(default=95, ge=1, le=100)  # of the JPEGs
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Crops:
+        if self.every is not None and self.per_tracklet is not None:
+            raise ValueError("expected every or per_tracklet, not both")
+        return self
+
+    def options(self) -> CropOptions:
+        return CropOptions(**self.model_dump(exclude={"quality"}, exclude_none=True))
+
+
+class Source(_Section):
+    """One folder of pictures, or videos with what a tracker saw in them, and how to read it."""
+
+    kind: Literal["folder", "market1501", "synthetic", "tracks"]
+    # A folder or URI; for kind folder also a manifest, whose paths are relative to its folder; for kind tracks a video,
+    # a folder of frames, or a YAML file of several of them.
+    path: str
     scenario: str | None = None
     pattern: str | None = None
     manifest: str | None = None
+    tracks: str | None = None  # for kind tracks: the tracker's file of the one video
+    crops: Crops = Crops()
     group_names: dict[str, Literal[0, 1]] = {}
     group_by: GroupBy | None = None  # None: the collection's own groups, or else group 0
     # The bits that 16-bit grey uses; "auto": as its largest value needs. None keeps the upper byte of 16.
@@ -83,6 +110,10 @@ class Source(_Section):
             for name in ("pattern", "manifest", "group_names"):
                 if getattr(self, name):
                     raise ValueError(f"{name} applies to kind folder only, not to {self.kind}")
+        if self.kind == "tracks":
+            self._check_tracks()
+        elif self.tracks is not None or "crops" in self.model_fields_set:
+            raise ValueError("tracks and the options of crops apply to kind tracks only")
         if self.pattern is not None:
             compile_pattern(self.pattern)
         if self.kind == "synthetic" and self.scenario is not None:
@@ -92,6 +123,19 @@ class Source(_Section):
         if self.kind == "folder" and self.group_by is not None and self.group_by.by == "column":
             self._check_group_column(self.group_by.column)
         return self
+
+    def _check_tracks(self) -> None:
+        listed = lists_cameras(self.path)
+        if listed == (self.tracks is not None):
+            raise ValueError(
+                "the YAML file names the tracker's file of each video: leave out tracks"
+                if listed
+                else "expected tracks, the tracker's file of this video, or a YAML file (.yaml) of several videos"
+            )
+        if self.group_by is not None and self.group_by.by != "camera":
+            raise ValueError("groups of videos are decided by camera, or by group in the YAML file")
+        if self.depth is not None:
+            raise ValueError("depth does not apply to crops, which are written with 8 bits")
 
     def _check_group_column(self, column: str) -> None:
         if self.manifest is not None or split_manifest(self.path) is not None:
@@ -119,7 +163,9 @@ class IngestConfig(_Section):
         """What decides the contents of a corpus besides the pictures: neither paths nor tolerance."""
         dump = self.model_dump(mode="json", exclude={"max_rejected_fraction"})
         for source in dump["sources"]:
-            del source["path"], source["manifest"]
+            del source["path"], source["manifest"], source["tracks"]
+            if source["kind"] != "tracks":
+                del source["crops"]
             if source["depth"] is None:  # as in a corpus from before there was a choice
                 del source["depth"]
         return dump
@@ -155,7 +201,7 @@ def load_ingest_config(path: str | os.PathLike[str]) -> IngestConfig:
         )
     listed = raw.get("sources")
     for source in listed if isinstance(listed, list) else []:
-        for key in ("path", "manifest"):
+        for key in ("path", "manifest", "tracks"):
             if isinstance(source, dict) and isinstance(source.get(key), str):
                 source[key] = _below(file.parent.uri, source[key])
     return _validated(raw, str(file))

@@ -23,7 +23,7 @@ _INSPECTED = ("height", "width", "num_bytes", "digest")
 
 @dataclass(frozen=True)
 class Judged:
-    """accepted: ACCEPTED_SCHEMA. origin: of each accepted picture `source` and `depth`, as `write_all` takes them.
+    """accepted: ACCEPTED_SCHEMA. origin: of each accepted picture where it is and its depth, as `write_all` takes them.
 
     rejected: REJECTED_SCHEMA. sixteen_bit: of each source with 16-bit grey, how many pictures, their lowest and highest
     value, and the depth they are kept with; 16 keeps the upper byte.
@@ -64,7 +64,9 @@ def judge(config: IngestConfig, sources: Sources, inspected: pa.Table) -> Judged
     }
     columns.update(_as_kept(seen, depths), group=groups)
     accepted = pa.table(columns, schema=ACCEPTED_SCHEMA).combine_chunks()
-    origin = pa.table({"source": kept["source"], "depth": depths}).combine_chunks()
+    whence = {"source": kept["source"], "depth": depths}
+    whence.update((name, seen[name]) for name in ("pack", "offset"))
+    origin = pa.table(whence).combine_chunks()
     return Judged(accepted, origin, rejected, sixteen_bit)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from itkm_core.corpus.digest import table_digest
 from itkm_core.corpus.schema import Corpus, without_unknown_tracks
@@ -14,6 +17,7 @@ from itkm_core.corpus.writer import corpus_digest, finish_corpus, plan_shards
 from itkm_core.errors import CorpusError, StorageError
 from pipelines.artifacts.differences import differences
 from pipelines.ingest.config import IngestConfig
+from pipelines.ingest.cuts import cut_all
 from pipelines.ingest.judge import judge, refuse_too_many
 from pipelines.ingest.place import CorpusPlace
 from pipelines.ingest.sources import Sources, list_sources
@@ -22,7 +26,7 @@ from pipelines.ingest.tasks import inspect_all, write_all
 Progress = Callable[[str, int, int], None]
 """Called with (stage, pictures done, pictures in total): a stage of STAGES; the total is 0 while unknown."""
 
-STAGES = ("list", "inspect", "write", "reused")
+STAGES = ("list", "cut", "inspect", "write", "reused")
 
 
 def ingest(
@@ -34,7 +38,7 @@ def ingest(
 ) -> Corpus:
     """Make a corpus at `out` (a folder or a URI of pyarrow.fs) from the sources of `config`.
 
-    Every picture is decoded once before anything is written; unusable ones are
+    Every picture is decoded once before the corpus is written, and a crop of a video cut; unusable ones are
     set aside in rejected.parquet. Sample ids follow the order of the sources and, within a source, of the
     URIs, whatever order the workers finish in. If `out` already holds a corpus with the same contents, it
     is returned as it is (stage "reused").
@@ -63,13 +67,12 @@ def ingest(
                 return _with_facts(found, sources)
         if found is None:
             place.try_writing()
-        with connect():
-            inspected = inspect_all(
-                sources.listing,
-                sources.roots,
-                config.limits,
-                lambda done, total: report("inspect", done, total),
-            )
+        with ExitStack() as open_until_done:
+            scratch = None
+            if found is None and sources.cuts is not None:
+                scratch = open_until_done.enter_context(place.scratch())
+            open_until_done.enter_context(connect())
+            inspected = _inspect(config, sources, scratch, report)
             judged = judge(config, sources, inspected)
             accepted, rejected = judged.accepted, judged.rejected
             shards = plan_shards(accepted["num_bytes"].to_numpy(), config.shard_bytes)
@@ -81,13 +84,13 @@ def ingest(
                     )
                 report("reused", found.num_images, found.num_images)
                 return _with_facts(found, sources)
-            with place.all_or_nothing() as root:
+            with place.all_or_nothing(scratch) as root:
                 faults = write_all(
                     root,
                     accepted,
                     judged.origin,
                     shards,
-                    sources.roots,
+                    sources.roots if scratch is None else sources.roots_with(scratch),
                     lambda done, total: report("write", done, total),
                 )
                 if faults:
@@ -96,8 +99,32 @@ def ingest(
                     )
                 place.check_shards(root, len(shards))
                 facts = {**request, **sources.facts(), **judged.facts()}
-                finish_corpus(root, accepted, shards, rejected, **facts)
+                finish_corpus(root, accepted, shards, rejected, sources.tracks, **facts)
     return Corpus.open(out)
+
+
+def _inspect(
+    config: IngestConfig, sources: Sources, scratch: str | None, report: Progress
+) -> pa.Table:
+    """INSPECTED_SCHEMA of all pictures, in the listing's order. scratch: where crops are kept; None: nowhere."""
+    rows = np.arange(sources.listing.num_rows)
+    pictures, tables = sources.listing.append_column("row", pa.array(rows, pa.int64())), []
+    if sources.cuts is not None:
+        tables.append(
+            cut_all(sources.cuts, scratch, lambda done, total: report("cut", done, total))
+        )
+        cut = np.isin(rows, sources.cuts.crops["row"].to_numpy())
+        pictures = pictures.filter(pa.array(~cut))
+    if pictures.num_rows:
+        tables.append(
+            inspect_all(
+                pictures,
+                sources.roots,
+                config.limits,
+                lambda done, total: report("inspect", done, total),
+            )
+        )
+    return pa.concat_tables(tables).sort_by("row").combine_chunks()
 
 
 def _request(config: IngestConfig, sources: Sources) -> dict[str, Any]:
@@ -105,6 +132,8 @@ def _request(config: IngestConfig, sources: Sources) -> dict[str, Any]:
     aside = sources.aside.select(["uri", "scenario", "reason"])
     listing = without_unknown_tracks(sources.listing)
     listed = [listing, *([aside] if aside.num_rows else [])]
+    if sources.cuts is not None:
+        listed.append(sources.cuts.crops)
     return {
         "parameters": config.identity(),
         "sources": [source.model_dump(mode="json") for source in config.sources],

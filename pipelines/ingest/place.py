@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyarrow import fs
 
-from itkm_core.corpus.schema import CORPUS_FILE, IDENTITIES_FILE, REJECTED_FILE, Corpus
+from itkm_core.corpus.schema import (
+    CORPUS_FILE,
+    IDENTITIES_FILE,
+    REJECTED_FILE,
+    TRACKS_FILE,
+    Corpus,
+)
 from itkm_core.corpus.writer import shard_name
 from itkm_core.errors import CorpusError, StorageError
 from itkm_core.storage.locks import exclusive, node_lock
@@ -27,6 +33,7 @@ _WRITTEN = (
     os.path.dirname(shard_name(0)),
     IDENTITIES_FILE,
     REJECTED_FILE,
+    TRACKS_FILE,
     CORPUS_FILE,
 )
 
@@ -72,16 +79,40 @@ class CorpusPlace:
         return None
 
     @contextlib.contextmanager
-    def all_or_nothing(self) -> Iterator[str]:
+    def all_or_nothing(self, scratch: str | None = None) -> Iterator[str]:
         """A root to write to, whose contents become those of this place on success; an error leaves nothing.
 
-        It is inside the place, which may be a disk of its own.
+        It is inside the place, which may be a disk of its own. scratch: see `scratch`, if there is one.
 
         Raises:
             StorageError: the place cannot be written.
         """
         with self._writing():
-            yield from self._written()
+            yield from self._written(scratch)
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[str]:
+        """A folder inside the place, so that all nodes share it, for what is needed until the corpus is written.
+
+        Raises:
+            StorageError: the place cannot be written.
+        """
+        new = is_local(self.root) and not os.path.isdir(self.root)
+        name = f".{uuid.uuid4().hex[:8]}.partial"
+        folder = join(self.root, name)
+        with self._writing():
+            write_bytes(join(self.root, UNFINISHED_FILE), b"{}\n")
+            if is_local(folder):
+                os.mkdir(folder)
+        try:
+            yield folder
+        finally:
+            with contextlib.suppress(OSError, pa.ArrowException, StorageError):
+                self._remove_ours()
+                if exists(folder):
+                    self._delete(name)
+                if new and not os.listdir(self.root):
+                    os.rmdir(self.root)
 
     def try_writing(self) -> None:
         """Write here and leave nothing. Raises StorageError if that fails: better now than with all pictures read."""
@@ -111,10 +142,10 @@ class CorpusPlace:
                     f"place that all nodes share (a shared folder, s3:// or gs://), not {self.root}"
                 )
 
-    def _written(self) -> Iterator[str]:
+    def _written(self, scratch: str | None) -> Iterator[str]:
         local = is_local(self.root)
         new = local and not os.path.isdir(self.root)
-        self._remove_ours()  # what a killed ingest left; the lock says that none is alive
+        self._remove_ours(scratch)  # what a killed ingest left; the lock says that none is alive
         write_bytes(join(self.root, UNFINISHED_FILE), b"{}\n")
         # Every ingest has its own folder, so that a worker which outlives an earlier one cannot write into this
         # one. An object store cannot rename it, so what is written there has its final name at once.
@@ -139,10 +170,11 @@ class CorpusPlace:
     def _is_unfinished(self) -> bool:
         return exists(join(self.root, UNFINISHED_FILE))
 
-    def _remove_ours(self) -> None:
-        """Remove what an ingest that did not end has written, if one has; the mark of that last."""
+    def _remove_ours(self, scratch: str | None = None) -> None:
+        """Remove what an ingest that did not end has written, if one has, but for `scratch`; the mark of that last."""
         if self._is_unfinished:
             ours = [name for name in Place.at(self.root).names() if _is_ours(name)]
+            ours = [name for name in ours if join(self.root, name) != scratch]
             for name in sorted(ours, key=lambda name: name == UNFINISHED_FILE):
                 self._delete(name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,19 @@ from itkm_core.collections.files import file_stamps
 from itkm_core.collections.groups import group_by_camera, group_undecided
 from itkm_core.collections.listing import Listing, check_scenarios
 from itkm_core.collections.manifest import split_manifest
+from itkm_core.collections.tracks.frames import Frames
+from itkm_core.collections.tracks.listing import TrackListing, list_crops
 from itkm_core.corpus.schema import LISTING_SCHEMA, REJECTED_SCHEMA
-from itkm_core.storage.paths import is_local, resolve
+from itkm_core.storage.paths import is_local, parent, resolve
+from pipelines.ingest.cameras import cameras_of
 from pipelines.ingest.config import IngestConfig, Source
+from pipelines.ingest.cuts import Cuts
 
 SOURCE_SCHEMA = pa.schema(
     [
         *LISTING_SCHEMA,
         ("source", pa.int32()),  # index of the source
-        ("num_bytes", pa.int64()),  # -1 if there is no plain file
+        ("num_bytes", pa.int64()),  # of a crop those of its video; -1 if there is no plain file
         ("modified", pa.int64()),  # ns
     ]
 )
@@ -35,6 +39,7 @@ class Sources:
     listing: SOURCE_SCHEMA, ordered by source, then by URI. roots: of each source. aside: pictures that cannot be used,
     as is known without opening them (REJECTED_SCHEMA). camera_names: by scenario, the name of each
     camera's number, where the source has names. left_out: by source, what is no picture (`Listing.left_out`).
+    cuts, tracks: of the pictures that are to be cut from videos, if there are any; tracks has TRACKS_SCHEMA.
     """
 
     listing: pa.Table
@@ -42,6 +47,17 @@ class Sources:
     aside: pa.Table
     camera_names: dict[str, dict[str, str]]
     left_out: list[dict[str, Any]]
+    cuts: Cuts | None
+    tracks: pa.Table | None
+
+    def roots_with(self, scratch: str) -> list[str]:
+        """The roots, `scratch` in place of those that crops are cut from."""
+        cut = set(
+            ()
+            if self.cuts is None
+            else self.listing["source"].take(self.cuts.crops["row"]).to_pylist()
+        )
+        return [scratch if source in cut else root for source, root in enumerate(self.roots)]
 
     def facts(self) -> dict[str, Any]:
         """Entries of corpus.json: none where there is nothing to say."""
@@ -55,13 +71,23 @@ def list_sources(config: IngestConfig) -> Sources:
     Raises:
         CorpusError: a source that cannot be listed, or two that share a scenario.
     """
-    found = [(source.path, *_list(source)) for source in config.sources]
+    found = []
+    crops: dict[int, TrackListing] = {}
+    for index, source in enumerate(config.sources):
+        if source.kind == "tracks":
+            crops[index] = _crops(source)
+            found.append((source.path, _root(source.path), crops[index].listing))
+        else:
+            found.append((source.path, *_list(source)))
     check_scenarios([(path, listing.rows) for path, _, listing in found])
     tables, aside, left_out = [], [], []
     camera_names: dict[str, dict[str, str]] = {}
     for index, (path, root, listing) in enumerate(found):
         rows = listing.rows
-        sizes, times = file_stamps(root, rows["uri"].to_pylist())
+        if index in crops:
+            sizes, times = _stamps(crops[index])
+        else:
+            sizes, times = file_stamps(root, rows["uri"].to_pylist())
         columns = {
             **{name: rows[name] for name in LISTING_SCHEMA.names},
             "source": np.full(rows.num_rows, index, dtype=np.int32),
@@ -77,13 +103,60 @@ def list_sources(config: IngestConfig) -> Sources:
             for kind, (num, example) in sorted(listing.left_out.items())
         ]
         camera_names.update(_camera_names(listing))
+    starts = np.cumsum([0, *(table.num_rows for table in tables)])
     return Sources(
         pa.concat_tables(tables).combine_chunks(),
         [root for _, root, _ in found],
         pa.Table.from_pylist(aside, schema=REJECTED_SCHEMA),
         camera_names,
         left_out,
+        _cuts(config, crops, starts) if crops else None,
+        pa.concat_tables([each.tracks for each in crops.values()]) if crops else None,
     )
+
+
+def _cuts(config: IngestConfig, crops: dict[int, TrackListing], starts: np.ndarray) -> Cuts:
+    """All crops; those of source i are the rows from starts[i] on."""
+    videos: list[Frames] = []
+    qualities: list[int] = []
+    tables = []
+    for index, each in crops.items():
+        rows = np.arange(each.crops.num_rows) + starts[index]
+        video = each.crops["video"].to_numpy() + len(videos)
+        table = each.crops.set_column(0, "video", pa.array(video, pa.int32()))
+        tables.append(table.append_column("row", pa.array(rows, pa.int64())))
+        videos += each.videos
+        qualities += [config.sources[index].crops.quality] * len(each.videos)
+    return Cuts(pa.concat_tables(tables).combine_chunks(), videos, qualities)
+
+
+def _stamps(found: TrackListing) -> tuple[np.ndarray, np.ndarray]:
+    """(size, time of change) of the file that each crop is cut from."""
+    video, number = (found.crops[name].to_numpy() for name in ("video", "number"))
+    sizes, times = np.zeros(len(video), np.int64), np.zeros(len(video), np.int64)
+    for index, frames in enumerate(found.videos):
+        rows = np.flatnonzero(video == index)
+        if frames.names:
+            files = [frames.names[n - 1] for n in number[rows]]
+            sizes[rows], times[rows] = file_stamps(frames.path, files)
+        else:
+            name = frames.path.partition("?")[0].rpartition("/")[2]
+            sizes[rows], times[rows] = file_stamps(parent(frames.path), [name])
+    return sizes, times
+
+
+def _crops(source: Source) -> TrackListing:
+    """The crops of a source of kind tracks, in the groups that its rule decides."""
+    cameras = cameras_of(source.path, source.tracks, source.scenario)
+    found = list_crops(cameras, source.crops.options())
+    if source.group_by is None:
+        return found
+    listing = group_by_camera(found.listing, source.group_by.cameras, source.path)
+    ours = dict(zip(*(listing.rows[name].to_pylist() for name in ("camera", "group")), strict=True))
+    groups = [ours.get(camera, 0) for camera in found.tracks["camera"].to_pylist()]
+    place = found.tracks.schema.get_field_index("group")
+    tracks = found.tracks.set_column(place, "group", pa.array(groups, pa.int8()))
+    return replace(found, listing=listing, tracks=tracks)
 
 
 def _camera_names(listing: Listing) -> dict[str, dict[str, str]]:
@@ -123,5 +196,9 @@ def _list(source: Source) -> tuple[str, Listing]:
         listing = group_by_camera(listing, rule.cameras, source.path)
     if rule is not None and rule.by == "resolution":
         listing = group_undecided(listing)
-    # Workers run in other folders, so a local root has to be absolute.
-    return (resolve(root)[1] if is_local(root) else os.fspath(root)), listing
+    return _root(root), listing
+
+
+def _root(path: str) -> str:
+    """Absolute, if it is local: workers run in other folders."""
+    return resolve(path)[1] if is_local(path) else os.fspath(path)

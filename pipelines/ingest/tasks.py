@@ -8,9 +8,8 @@ from __future__ import annotations
 import posixpath
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs
@@ -20,12 +19,11 @@ from itkm_core.corpus.images import BadImage, Examined, ImageLimits, eight_bits,
 from itkm_core.corpus.writer import ACCEPTED_SCHEMA, write_shard
 from itkm_core.storage.object_store import patiently
 from itkm_core.storage.paths import resolve
-from pipelines.faults import carried, unwrapped
+from pipelines.faults import carried
+from pipelines.ingest.mapped import Report, cluster_cpus, in_one_list, mapped
 
 READ_AHEAD = 16
 """Requests in flight to an object store; a local disk needs none."""
-
-Report = Callable[[int, int], None]
 
 INSPECTED_SCHEMA = pa.schema(
     [
@@ -38,6 +36,8 @@ INSPECTED_SCHEMA = pa.schema(
         ("digest", pa.binary(DIGEST_BYTES)),
         ("reason", pa.string()),  # empty for a good picture
         ("detail", pa.string()),
+        ("pack", pa.int32()),  # of a crop the file that it is kept in and where in it, else -1
+        ("offset", pa.int64()),
     ]
 )
 DETAIL_LETTERS = 300  # a decoder may repeat what it read
@@ -46,22 +46,18 @@ DETAIL_LETTERS = 300  # a decoder may repeat what it read
 def inspect_all(
     listing: pa.Table, roots: Sequence[str], limits: ImageLimits, report: Report
 ) -> pa.Table:
-    """Decode every picture of `listing` (SOURCE_SCHEMA). Returns INSPECTED_SCHEMA, in the order of its rows."""
-    import ray
-
-    num = listing.num_rows
-    numbered = listing.select(["uri", "source", "num_bytes"])
-    numbered = numbered.append_column("row", pa.array(range(num), pa.int64()))
-    cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    """Decode every picture of `listing` (SOURCE_SCHEMA and `row`). Returns INSPECTED_SCHEMA, in any order."""
+    num, cpus = listing.num_rows, cluster_cpus()
+    numbered = listing.select(["uri", "source", "num_bytes", "row"])
     # Small enough for all CPUs to finish together and progress to show, large enough to be worth a task.
     step = min(2048, max(32, -(-num // (8 * cpus))))
     blocks = [numbered.slice(start, step) for start in range(0, num, step)]
     tables, done = [], 0
-    for table in _mapped(blocks, inspect_pictures, None, roots=list(roots), limits=limits):
+    for table in mapped(blocks, inspect_pictures, None, roots=list(roots), limits=limits):
         tables.append(table)
         done += table.num_rows
         report(done, num)
-    return pa.concat_tables(tables).cast(INSPECTED_SCHEMA).sort_by("row").combine_chunks()
+    return pa.concat_tables(tables).cast(INSPECTED_SCHEMA)
 
 
 def write_all(
@@ -74,24 +70,25 @@ def write_all(
 ) -> list[str]:
     """Write the shards of `accepted` (ACCEPTED_SCHEMA) below `out`. Returns one line for each shard that failed.
 
-    origin: of each picture `source`, the index of its source in `roots`, and `depth`, what `eight_bits` takes of
-    16-bit grey, or 0 for a picture that is kept as it was found.
+    origin: of each picture `source`, the index of its source in `roots`; `depth`, what `eight_bits` takes of
+    16-bit grey, or 0 for a picture that is kept as it was found; and, of a crop, the `pack` below its root and the
+    `offset` in it, else -1.
     """
     rows = accepted
-    for name in ("source", "depth"):
+    for name in origin.column_names:
         rows = rows.append_column(name, origin[name])
     plans = [
         pa.table(
             {
                 "shard": pa.array([shard], pa.int64()),
                 "first_id": pa.array([start], pa.int64()),
-                "rows": _one_list(rows.slice(start, stop - start)),
+                "rows": in_one_list(rows.slice(start, stop - start)),
             }
         )
         for shard, (start, stop) in enumerate(shards)
     ]
     faults, done = [], 0
-    for table in _mapped(plans, write_shards, 1, roots=list(roots), out=out):
+    for table in mapped(plans, write_shards, 1, roots=list(roots), out=out):
         faults += [fault for fault in table["fault"].to_pylist() if fault]
         done += sum(table["num_rows"].to_pylist())
         report(done, accepted.num_rows)
@@ -118,7 +115,7 @@ def inspect_pictures(batch: pa.Table, roots: list[str], limits: ImageLimits) -> 
                 reason = bad.reason
                 detail = bad.detail[:DETAIL_LETTERS].encode("utf-8", "backslashreplace").decode()
             size = 0 if isinstance(data, BadImage) else len(data)
-            values = (row, *found, size, digest, reason, detail)
+            values = (row, *found, size, digest, reason, detail, -1, -1)
             for name, value in zip(columns, values, strict=True):
                 columns[name].append(value)
     return pa.table(columns, schema=INSPECTED_SCHEMA)
@@ -159,16 +156,26 @@ def _same_pictures(rows: pa.Table, roots: list[str]) -> Iterator[bytes]:
         yield eight_bits(data, depth) if depth else data
 
 
+def pack_name(pack: int) -> str:
+    """The file of a span's crops, one behind the other."""
+    return f"pack-{pack:05d}"
+
+
 def _pictures(rows: pa.Table, roots: list[str], limits: ImageLimits) -> Iterator[bytes | BadImage]:
     """The encoded pictures of `rows`, in order; read ahead where reading means waiting."""
     places = [resolve(root) for root in roots]
 
-    def read(uri: str, source: int, size: int) -> bytes | BadImage:
+    def read(uri: str, source: int, size: int, pack: int, offset: int) -> bytes | BadImage:
         filesystem, folder = places[source]
-        return _read(filesystem, posixpath.join(folder, uri), size, limits)
+        name = uri if pack < 0 else pack_name(pack)
+        return _read(filesystem, posixpath.join(folder, name), size, offset, limits)
 
     names = ("uri", "source", "num_bytes")
-    tasks = zip(*(rows[name].to_pylist() for name in names), strict=True)
+    columns = [rows[name].to_pylist() for name in names]
+    for name in ("pack", "offset"):
+        known = name in rows.column_names
+        columns.append(rows[name].to_pylist() if known else [-1] * rows.num_rows)
+    tasks = zip(*columns, strict=True)
     if all(isinstance(each, fs.LocalFileSystem) for each, _ in places):
         yield from (read(*task) for task in tasks)
         return
@@ -182,12 +189,17 @@ def _pictures(rows: pa.Table, roots: list[str], limits: ImageLimits) -> Iterator
             yield waiting.popleft().result()
 
 
-def _read(filesystem: fs.FileSystem, path: str, size: int, limits: ImageLimits) -> bytes | BadImage:
+def _read(
+    filesystem: fs.FileSystem, path: str, size: int, offset: int, limits: ImageLimits
+) -> bytes | BadImage:
+    """A file, or, from an `offset` on that is not -1, `size` bytes of it."""
     if size < 0:
         return BadImage("missing")
 
     def read() -> bytes | BadImage:
         with filesystem.open_input_file(path) as file:
+            if offset >= 0:
+                return bytes(file.read_at(size, offset))
             if file.size() > limits.max_bytes:
                 return BadImage("too_many_bytes", f"{file.size()} > {limits.max_bytes}")
             return bytes(file.read())
@@ -198,31 +210,3 @@ def _read(filesystem: fs.FileSystem, path: str, size: int, limits: ImageLimits) 
         return BadImage("missing")
     except OSError as error:
         return BadImage("unreadable", str(error))
-
-
-def _one_list(table: pa.Table) -> pa.ListArray:
-    values = table.combine_chunks().to_struct_array().combine_chunks()
-    return pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values)
-
-
-def _mapped(
-    tables: Sequence[pa.Table],
-    step: Callable[..., pa.Table],
-    batch_size: int | None,
-    **arguments: Any,
-) -> Iterator[pa.Table]:
-    """`step(batch, **arguments)` of all batches, on Ray Data without its own bars: progress goes through `report`."""
-    import ray.data
-
-    context = ray.data.DataContext.get_current()
-    before = context.enable_progress_bars
-    context.enable_progress_bars = False
-    context.raise_original_map_exception = True  # Ray Data's own would lose it
-    try:
-        dataset = ray.data.from_arrow(tables).map_batches(
-            step, batch_size=batch_size, batch_format="pyarrow", fn_kwargs=arguments
-        )
-        with unwrapped():
-            yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow")
-    finally:
-        context.enable_progress_bars = before

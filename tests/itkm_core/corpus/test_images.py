@@ -16,6 +16,7 @@ from itkm_core.corpus.images import (
     BadImage,
     ImageLimits,
     decode_image,
+    decode_whole,
     eight_bits,
     eight_bits_size,
     examine_image,
@@ -247,3 +248,9 @@ def test_damaged_bytes_give_pixels_or_a_reason(kind, flips, keep) -> None:
     except BadImage as bad:
         size, why = None, bad.reason
     assert why in REASONS if size is None else decode_image(damaged, size).shape == (*size, 3)
+
+
+def test_a_whole_picture_keeps_its_size() -> None:
+    np.testing.assert_array_equal(
+        decode_whole(encoded(PICTURE)), decode_image(encoded(PICTURE), (20, 10))
+    )

@@ -11,6 +11,8 @@ from itkm_core.corpus.schema import (
     CORPUS_SCHEMA,
     IDENTITY_SCHEMA,
     INDEX_COLUMNS,
+    TRACKS_FILE,
+    TRACKS_SCHEMA,
     Corpus,
     with_track_columns,
     without_unknown_tracks,
@@ -140,3 +142,17 @@ def test_unknown_tracks_do_not_count_in_a_digest_and_known_ones_do() -> None:
     assert without_unknown_tracks(unknown) == rows == without_unknown_tracks(rows)
     one = unknown.set_column(1, "tracklet", pa.array([-1, 3], pa.int64()))
     assert without_unknown_tracks(one).column_names == ["uri", "tracklet"]
+
+
+def test_where_tracklets_come_from(write_corpus) -> None:
+    corpus, _ = write_corpus()
+    assert corpus.tracks() is None
+    row = {name: [1] for name in TRACKS_SCHEMA.names}
+    texts = {name: ["x"] for name in ("scenario", "tracks", "tracks_digest", "video")}
+    table = pa.table({**row, **texts, "start": [None]}, schema=TRACKS_SCHEMA)
+    path = Path(corpus.root) / TRACKS_FILE
+    pq.write_table(table, path)
+    assert corpus.tracks() == table
+    pq.write_table(table.drop_columns(["id"]), path)
+    with pytest.raises(CorpusError, match=r"tracks\.parquet of the corpus at .* is damaged"):
+        corpus.tracks()

@@ -22,17 +22,24 @@ def test_options_and_a_file_ask_for_the_same(tmp_path: Path) -> None:
         "market1501",
         "/m",
         group_by={"by": None},
+        crops={"every": None},
         limits={"max_pixels": 9, "max_bytes": None},
         scenario="day",
         **unset,
     )
-    assert typed == load_ingest_config(file) == request(file, None, None, group_by={}, limits={})
+    assert (
+        typed
+        == load_ingest_config(file)
+        == request(file, None, None, group_by={}, crops={}, limits={})
+    )
     assert (typed.limits.max_pixels, typed.limits.max_bytes) == (9, one().limits.max_bytes)
     with pytest.raises(ConfigError, match="--config describes all sources"):
-        request(file, None, None, group_by={}, limits={"max_pixels": 9})
+        request(file, None, None, group_by={}, crops={}, limits={"max_pixels": 9})
+    with pytest.raises(ConfigError, match="--config describes all sources"):
+        request(file, None, None, group_by={}, crops={"every": 5}, limits={})
     for kind, path in (("folder", None), (None, "/m")):
         with pytest.raises(ConfigError, match="nothing to ingest"):
-            request(None, kind, path, group_by={}, limits={})
+            request(None, kind, path, group_by={}, crops={}, limits={})
 
 
 @pytest.mark.parametrize(
@@ -54,6 +61,21 @@ def test_options_and_a_file_ask_for_the_same(tmp_path: Path) -> None:
             "sources.0.group_names.infrared: Input should be 0 or 1",
         ),
         ({"pattern": "{scene}/{name}"}, "{scene} is unknown"),
+        ({"tracks": "t.txt"}, "apply to kind tracks only"),
+        ({"crops": {"every": 5}}, "apply to kind tracks only"),
+        ({"kind": "tracks"}, "expected tracks, the tracker's file of this video, or a YAML file"),
+        ({"kind": "tracks", "path": "a.yaml", "tracks": "t.txt"}, "leave out tracks"),
+        ({"kind": "tracks", "tracks": "t", "depth": 12}, "depth does not apply to crops"),
+        ({"kind": "tracks", "tracks": "t", "pattern": "{name}"}, "pattern applies to kind folder"),
+        (
+            {"kind": "tracks", "tracks": "t", "group_by": {"by": "resolution", "below": 9}},
+            "groups of videos are decided by camera",
+        ),
+        (
+            {"kind": "tracks", "tracks": "t", "crops": {"every": 2, "per_tracklet": 9}},
+            "sources.0.crops: expected every or per_tracklet, not both",
+        ),
+        ({"kind": "tracks", "tracks": "t", "crops": {"quality": 0}}, "sources.0.crops.quality"),
     ],
 )
 def test_a_mistake_is_one_clear_line(source: dict, message: str) -> None:
@@ -152,3 +174,33 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, message:
     assert message in str(caught.value)
     with pytest.raises(ConfigError, match="no ingest config at"):
         load_ingest_config(tmp_path / "none.yaml")
+
+
+def test_crops_are_part_of_what_a_corpus_is_and_paths_are_not() -> None:
+    def asked(tracks: str, **crops) -> IngestConfig:
+        source = {"kind": "tracks", "path": f"{tracks}.mp4", "tracks": tracks, "crops": crops}
+        return ingest_config(sources=[source])
+
+    assert asked("a").identity() == asked("b").identity()
+    assert asked("a").identity() != asked("a", quality=90).identity()
+    assert set(one().identity()["sources"][0]) & {"tracks", "crops"} == set()
+    assert asked("a", every=3).sources[0].crops.options().every == 3
+
+
+def test_the_command_line_asks_for_crops() -> None:
+    typed = request(
+        None,
+        "tracks",
+        "v.mp4",
+        group_by={},
+        crops={"every": 4, "min_height": None, "quality": 80},
+        limits={},
+        tracks="t.txt",
+    )
+    source = {
+        "kind": "tracks",
+        "path": "v.mp4",
+        "tracks": "t.txt",
+        "crops": {"every": 4, "quality": 80},
+    }
+    assert typed == ingest_config(sources=[source])

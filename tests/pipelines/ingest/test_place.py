@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,38 @@ def test_an_object_store_is_written_in_place(tmp_path: Path, monkeypatch) -> Non
     with pytest.raises(ValueError):  # noqa: PT011
         fail(place, ValueError)
     assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("error", [None, ValueError])
+def test_scratch_is_inside_the_place_and_gone_at_the_end(tmp_path: Path, error) -> None:
+    out = tmp_path / "corpus"
+    with CorpusPlace.locked(out) as place:
+        with (
+            pytest.raises(ValueError, match=r"^$") if error else nullcontext(),
+            place.scratch() as scratch,
+        ):
+            assert Path(scratch).parent == out
+            Path(scratch, "pack-00000").write_text("x")
+            assert place.existing() is None  # what a killed ingest leaves does not stop the next
+            if error:
+                raise error
+            with place.all_or_nothing(scratch) as root:
+                assert Path(scratch, "pack-00000").exists()
+                Path(root, "corpus.json").write_text("x")
+        assert out.exists() != bool(error)
+    if not error:
+        assert names(out) == {"corpus.json"}
+        assert place.root == str(out)
+
+
+def test_an_error_while_writing_leaves_no_scratch(tmp_path: Path) -> None:
+    out = tmp_path / "corpus"
+    out.mkdir()  # a place of the user's own, such as a mount point
+    with CorpusPlace.locked(out) as place:
+        with (
+            pytest.raises(KeyboardInterrupt),
+            place.scratch() as scratch,
+            place.all_or_nothing(scratch),
+        ):
+            raise KeyboardInterrupt
+        assert names(out) == set()
