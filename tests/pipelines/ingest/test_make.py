@@ -76,6 +76,8 @@ def naive_rows(root: Path) -> list[dict]:
                 "scenario": scenario,
                 "group": int(group),
                 "camera": int(camera),
+                "tracklet": -1,
+                "frame": -1,
                 "split": "train",
                 "height": height,
                 "width": width,
