@@ -40,6 +40,7 @@ class _Video(BaseModel):
     scenario: str | None = None
     group: Literal[0, 1] = 0
     start: float | None = Field(default=None, allow_inf_nan=False)
+    persons: str | None = None
 
 
 class _Cameras(BaseModel):
@@ -73,11 +74,11 @@ def cameras_of(path: str, tracks: str | None, scenario: str | None) -> list[Came
     file = Place.at(path)
     cameras = []
     for each in _read(file).cameras:
-        video, boxes = (
-            _absolute(_below(file.parent.uri, one)) for one in (each.video, each.tracks)
-        )
+        folder = file.parent.uri
+        video, boxes = (_absolute(_below(folder, one)) for one in (each.video, each.tracks))
+        persons = each.persons and _absolute(_below(folder, each.persons))
         own = each.scenario or scenario
-        cameras.append(Camera(video, boxes, each.camera, own, each.group, each.start))
+        cameras.append(Camera(video, boxes, each.camera, own, each.group, each.start, persons))
     return cameras
 
 
@@ -98,7 +99,7 @@ def _read(file: Place) -> _Cameras:
         ]
         raise ConfigError(
             f"{file} is no list of cameras: {'; '.join(lines)}; expected `cameras:` with video, tracks and camera "
-            "of each, and perhaps scenario, group and start"
+            "of each, and perhaps scenario, group, start and persons"
         ) from error
 
 

@@ -17,6 +17,7 @@ from itkm_core.collections.tracks.boxes import Boxes, read_boxes
 from itkm_core.collections.tracks.choose import at_most, every_nth
 from itkm_core.collections.tracks.crops import pixel_boxes
 from itkm_core.collections.tracks.frames import Frames
+from itkm_core.collections.tracks.persons import read_persons
 from itkm_core.collections.tracks.pictures import folder_frames
 from itkm_core.collections.tracks.tracklets import Tracklets, split_ids
 from itkm_core.collections.tracks.video import video_frames
@@ -43,6 +44,7 @@ class Camera:
     """A video, or a folder of frames, and the file that a tracker wrote of it.
 
     name: the camera's name or number. start: seconds at which the video begins, on the clock that cameras share.
+    persons: a file that says who is in the boxes, for evaluation (`read_persons`).
     """
 
     video: str
@@ -51,6 +53,7 @@ class Camera:
     scenario: str = DEFAULT_SCENARIO
     group: int = 0
     start: float | None = None
+    persons: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,9 @@ def list_crops(cameras: Sequence[Camera], options: CropOptions) -> TrackListing:
         before = ends.get((camera.scenario, number), (0, 0))
         found = split_ids(boxes.frame, boxes.id, options.max_gap)
         ends[camera.scenario, number] = (before[0] + len(found), before[1] + frames.num)
+        persons = np.full(len(boxes), UNKNOWN, np.int64)
+        if camera.persons is not None:
+            persons = read_persons(camera.persons, boxes)
         pixels = pixel_boxes(boxes.box, frames.width, frames.height)
         chosen = _choose(boxes, found, pixels, options, camera)
         tracklet, frame = found.of + 1 + before[0], boxes.frame + before[1]
@@ -120,7 +126,7 @@ def list_crops(cameras: Sequence[Camera], options: CropOptions) -> TrackListing:
             "tracklet": tracklet[kept],
             "frame": frame[kept],
             "split": ["train"] * len(kept),
-            "person": np.full(len(kept), UNKNOWN, np.int64),
+            "person": persons[kept],
             "clothes": np.full(len(kept), UNKNOWN, np.int64),
         }
         rows.append(pa.table(columns, schema=LISTING_SCHEMA))

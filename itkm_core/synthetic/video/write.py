@@ -177,11 +177,8 @@ def _film(
 
 
 def _rows(boxes: Boxes, ids: NDArray[np.int64], ends: list[str]) -> bytes:
-    """MOTChallenge text: frames and pixels from 1, sorted by frame and id."""
+    """MOTChallenge text, sorted by frame and id: frames from 1, and pixels from 0 as trackers write them."""
     order = np.lexsort((ids, boxes.frame))
-    corner = boxes.box + np.array([1.0, 1.0, 0.0, 0.0])
-    lines = [
-        ",".join([str(boxes.frame[k] + 1), str(ids[k]), *(f"{v:.2f}" for v in corner[k]), ends[k]])
-        for k in order
-    ]
+    places = [[f"{length:.2f}" for length in box] for box in boxes.box]
+    lines = [",".join([str(boxes.frame[k] + 1), str(ids[k]), *places[k], ends[k]]) for k in order]
     return ("\n".join(lines) + "\n").encode()

@@ -67,8 +67,8 @@ def test_a_video_shows_what_was_drawn(written: Path) -> None:
         assert np.abs(shown.astype(int) - picture).mean() < 8
         for (person, _), box in zip(there, found, strict=True):
             if box is not None:
-                # Frames, pixels and people count from 1.
-                place_of = (box.left + 1, box.top + 1, box.width, box.height, 1, 1, box.visible)
+                # Frames and people count from 1.
+                place_of = (box.left, box.top, box.width, box.height, 1, 1, box.visible)
                 boxes[k + 1, person + 1] = place_of
     truth = table(written / "uvi-0-c1.truth.txt")
     assert [tuple(row[:2]) for row in truth] == sorted(boxes)
@@ -99,9 +99,9 @@ def test_the_tracker_has_the_boxes_of_who_is_seen_and_the_csv_their_people(
         ]
         assert len(tracks) == sum(share >= 0.4 for _, share in seen.values())
         width, height = SMALL.width, SMALL.height
-        assert (tracks[:, 2:4] >= 1).all()
-        assert (tracks[:, 2] + tracks[:, 4] <= width + 1).all()
-        assert (tracks[:, 3] + tracks[:, 5] <= height + 1).all()
+        assert (tracks[:, 2:4] >= 0).all()
+        assert (tracks[:, 2] + tracks[:, 4] <= width).all()
+        assert (tracks[:, 3] + tracks[:, 5] <= height).all()
         assert ((tracks[:, 6] >= 0.7) & (tracks[:, 6] <= 1)).all()
         ids += len(np.unique(tracks[:, 1]))
         people += len({tuple(row[1:]) for row in rows})
