@@ -2,9 +2,9 @@
 
     python benchmarks/links_scale.py [--json FILE] [--frames 1000000] [--tracklets 20000] [--apart 100000]
 
-The features are made up: `--tracklets` / 10 people around random directions, each tracklet and frame off by noise. Tracklets
-overlap in time within their cameras until about `--apart` pairs do. `labels` is `label_rows` as a run calls it, so it holds the
-errors by tracklets (one search among halves) and the labels (another among units).
+The features are made up: `--tracklets` / 10 people around random directions, each tracklet and frame off by noise.
+Tracklets overlap in time within their cameras until about `--apart` pairs do. `labels` is `label_rows` as runs call it,
+so it holds the errors by tracklets (one search among halves) and the labels (another among units).
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def label_images(
         images.block,
         label_table(images.block, images.ids, found.labels, found.is_core, found.confidence),
         parameters,
-        {**_facts(found), "where": name, "eps_reason": eps_reason},
+        {**_facts(found), **link_facts(parameters), "where": name, "eps_reason": eps_reason},
         notes + _notes(name, found),
         known,
         means,
@@ -190,7 +190,6 @@ def _facts(found: PseudoLabels | Arrivals) -> dict[str, Any]:
         "outlier_share": float(np.mean(labels < 0)),
         "largest_share": float(sizes.max(initial=0) / len(labels)),
         "eps": parameters["eps"],
-        **link_facts(parameters),
         "condition": _condition(found).value,
     }
 

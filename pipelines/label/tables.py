@@ -15,7 +15,8 @@ from pipelines.run.tables import percent
 def labels_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """A line for each block; the rows are `facts` of `group.GroupLabels`."""
     errors = _with_errors(rows)
-    names = ("images", "clusters", "outliers %", "largest %", *errors.values(), "eps")
+    chosen = ("k1",) if any(row.get("k1_reason") for row in rows) else ()
+    names = ("images", "clusters", "outliers %", "largest %", *errors.values(), *chosen, "eps")
     table = _numbers("pseudo-labels", "scenario/group", names)
     for row in rows:
         table.add_row(
@@ -25,6 +26,11 @@ def labels_table(rows: Sequence[Mapping[str, Any]]) -> Table:
             percent(row["outlier_share"]),
             percent(row["largest_share"]),
             *(percent(row.get(name)) for name in errors),
+            *(
+                [f"{row['k1']} (auto)" if row.get("k1_reason") else str(row.get("k1", ""))]
+                if chosen
+                else []
+            ),
             f"{row['eps']:g}" + (" (auto)" if row["eps_reason"] else ""),
         )
     return table
