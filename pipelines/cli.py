@@ -222,6 +222,20 @@ def evaluate(
     console.print(f"JSON                   {where}")
 
 
+@app.command(rich_help_panel=LOOK)
+def export(
+    run_path: Annotated[
+        str, Argument(metavar="RUN", help="A run's folder, or that of `itkm label --corpus`.")
+    ],
+    out: Annotated[str, Option(help="Folder for the files.")],
+    kind: Annotated[str, Option("--as", help="Their format: mot, MOTChallenge text.")] = "mot",
+) -> None:
+    """Write the tracker's files again, with pseudo-identities as ids."""
+    from pipelines.export.command import export as run_export
+
+    run_export(run_path, kind, out, console)
+
+
 @app.command("config", rich_help_panel=CHECK)
 def show_config(recipe: Recipe = DEFAULT_RECIPE, overrides: Overrides = None) -> None:
     """Print the resolved configuration."""
