@@ -71,7 +71,7 @@ def test_new_tracklets_are_labelled_against_units(index: Place, tmp_path: Path) 
     record = found.write_index(Place.at(tmp_path / "second"))
     assert record.num_images == len(PEOPLE) + 3
     # Images that nothing is known of are units of one image.
-    alone = Images(BLOCK, np.arange(3), walked(3, [4]).features[1:4], None, 60)
+    alone = Images(BLOCK, np.arange(3), walked(1, PEOPLE).features[46:49], None, 60)
     assert label_images(alone, OPTIONS, against).table["label"].to_pylist() == [4] * 3
 
 
