@@ -4,8 +4,8 @@
 
 For each seed people are filmed (`itkm synth --video`) and two runs are made on the same corpus, with `labels.links=off`
 and `auto`. Before training, `frames` is the best of swept values of k1 and eps by the identities, which nobody has, and
-`links` chooses both by tracklets (`labels.k1=auto labels.eps=auto`). Then the errors that tracklets tell are compared with
-those that identities tell, on the same labels over a sweep of eps: Pearson's correlation, by block.
+`links` chooses both by tracklets (`labels.k1=auto labels.eps=auto`). Then the errors that tracklets tell are compared
+with those that identities tell, on the same labels over a sweep of eps: Pearson's correlation, by block.
 """
 
 from __future__ import annotations

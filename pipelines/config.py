@@ -134,8 +134,7 @@ class RunConfig(Section):
         for name in ("", *self.labels.scenarios):
             own = self.labels.scenarios.get(name, LabelOverride())
             k1, k2 = own.k1 or self.labels.k1, own.k2 or self.labels.k2
-            k1 = self.labels.k1_candidates[-1] if k1 == "auto" else k1
-            if k2 > k1:
+            if k1 != "auto" and k2 > k1:
                 where = f"labels.scenarios.{name}" if name else "labels"
                 raise ValueError(f"{where}: k2 = {k2} is above k1 = {k1}")
         return self

@@ -64,7 +64,7 @@ class LabelOverride(Section):
 class LabelConfig(Section):
     """k-reciprocal Jaccard DBSCAN, the same in every round."""
 
-    k1: K1 = 30  # auto: of k1_candidates, with k2 in proportion; needs tracklets
+    k1: K1 = 30  # auto: of k1_candidates, with k2 a fifth of it; needs tracklets
     k1_candidates: tuple[int, ...] = (4, 6, 8, 12, 20, 30)  # [ours]
     k2: int = Field(default=6, ge=1)
     eps: Eps = 0.6  # auto: of eps_candidates, chosen in every round and group
@@ -105,6 +105,7 @@ class LabelConfig(Section):
             del values["eps_candidates"]
         if values["k1"] == "auto":
             values["k1"] = self.k1_candidates[-1]
+            values["k2"] = min(values["k2"], values["k1"])  # which nothing reads
         else:
             del values["k1_candidates"]
         return LabelOptions(**values)

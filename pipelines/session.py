@@ -46,11 +46,6 @@ def ray_session(console: Console) -> Iterator[None]:
         # default of 2 s adds about 3 s to a round (measured); a poll takes milliseconds. Not on a cluster: polls of
         # many workers would soon fill the dashboard, which keeps a job's newest 10,000 tasks.
         os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
-        # Each process that ends leaves its logs in /tmp: of a long run hundreds, which say that all is well. Warnings
-        # and errors are still there.
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "warning")
-        os.environ.setdefault("RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING", "0")
-        os.environ.setdefault("RAY_TRAIN_ENABLE_WORKER_STRUCTURED_LOGGING", "0")
     # Of a corpus so small that there are more encoders than blocks, which costs nothing.
     warnings.filterwarnings("ignore", "The minimum number of concurrent actors", UserWarning)
     if address:

@@ -20,7 +20,7 @@ class LabelOptions:
     """The options of `pseudo_label`, which says what each does.
 
     `eps` may also be "auto": chosen among `eps_candidates` (ascending), which nothing else reads. With `k1_candidates`
-    (ascending) k1 is chosen among them; `k1` is the largest, and k2 in proportion to it (see `with_k1`).
+    (ascending) k1 is chosen among them, and `k2` is not read (see `with_k1`); `k1` is the largest.
 
     Raises ConfigError for a value out of range. `backend` and `recall` are checked by the search, which knows what is
     installed.
@@ -65,9 +65,8 @@ class LabelOptions:
         return self.eps_candidates[-1] if self.eps == "auto" else self.eps
 
     def with_k1(self, k1: int) -> LabelOptions:
-        """These options with one of the `k1_candidates`, and k2 as large beside it as beside the largest. [ours]"""
-        k2 = max(1, round(self.k2 * k1 / self.k1))
-        return replace(self, k1=k1, k2=k2, k1_candidates=())
+        """These options with one of the `k1_candidates`, and a fifth of it as k2, like the defaults 30 and 6. [ours]"""
+        return replace(self, k1=k1, k2=max(1, round(k1 / 5)), k1_candidates=())
 
     def used_for(self, num_images: int) -> tuple[int, int]:
         """k1 and k2 for so many images; a list has no more entries than there are images, which warns."""

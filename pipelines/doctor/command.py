@@ -36,6 +36,7 @@ from pipelines.doctor.storage import examine_storage
 from pipelines.doctor.tables import report
 from pipelines.run.command import rounds_of
 from pipelines.steps.label_resources import task_memory
+from pipelines.steps.links import plan_links
 
 HERE = "this command"
 GPU_SHARE = 0.8
@@ -129,6 +130,7 @@ def _open(request: DoctorRequest) -> tuple[Corpus | None, str]:
         return None, str(error)
     request.config.check_names(corpus.groups("train"))
     rounds_of(request.config, corpus)  # raises for what cannot be run
+    plan_links(request.config, corpus)
     return narrow(corpus, request.config.only), ""
 
 

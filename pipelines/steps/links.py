@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from itkm_core.corpus.schema import Corpus
+from itkm_core.errors import ConfigError
 from itkm_core.links.decisions import NO_DECISIONS, Decisions, decisions_file, read_decisions
 from itkm_core.links.units import Links, tracker_links
 from pipelines.config import RunConfig
@@ -25,10 +26,17 @@ def plan_links(config: RunConfig, corpus: Corpus) -> LinkPlan | None:
     """What there is to know of a corpus' images; None if there is nothing, or `labels.links` is off.
 
     Raises:
+        ConfigError: k1 is to be chosen by tracklets, and there are none.
         LinkError: decisions that cannot be read, that name images which the corpus has not, or that contradict
             each other or the tracker.
     """
     own = config.links
+    tracked = corpus.has_tracklets and config.labels.links != "off"
+    if config.labels.chooses_k1 and not tracked:
+        why = "labels.links is off" if corpus.has_tracklets else f"{corpus.root} has none"
+        raise ConfigError(
+            f"labels.k1=auto chooses by tracklets, and {why}; give a number, about the images of one person in a group"
+        )
     if config.labels.links == "off" or not (corpus.has_tracklets or own.decisions):
         return None
     if own.decisions is None:

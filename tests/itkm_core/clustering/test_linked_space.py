@@ -114,7 +114,7 @@ def test_k1_and_eps_are_chosen_by_the_errors():
     rows, known, person = tracked(num_people=40, noise=1.0)
     links = tracker_links(*known)
     candidates = LabelOptions(
-        k1=60, k2=12, k1_candidates=(5, 10, 60), eps="auto", eps_candidates=(0.1, 0.5, 0.7, 0.95)
+        k1=60, k2=2, k1_candidates=(5, 10, 60), eps="auto", eps_candidates=(0.1, 0.5, 0.7, 0.95)
     )
     ids = np.arange(len(rows))
     labelled = label_rows(rows, ids, candidates, where="x", links=links)
@@ -128,7 +128,7 @@ def test_k1_and_eps_are_chosen_by_the_errors():
     assert points[parameters["k1"], parameters["eps"]] == best < 0.2
     assert parameters["merge_errors"] + parameters["split_errors"] == best
     assert "the lowest sum" in labelled.reason
-    assert parameters["k2"] == round(12 * parameters["k1"] / 60)
+    assert parameters["k2"] == round(parameters["k1"] / 5)
     swept = sweep_rows(rows, ids, candidates, where="x", links=links)
     assert [point.errors is not None for point in swept.points] == [True] * 4
     assert swept.points[1].summary()["merge_errors"] == swept.points[1].errors.merge

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from itkm_core.clustering import LabelOptions
 from itkm_core.corpus.digest import image_digest
 from itkm_core.corpus.schema import REJECTED_SCHEMA, Corpus
 from itkm_core.corpus.writer import ACCEPTED_SCHEMA, finish_corpus, write_shard
-from itkm_core.errors import LinkError
+from itkm_core.errors import ConfigError, LinkError
 from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import part_folder
@@ -71,6 +72,12 @@ def test_a_corpus_without_tracklets_has_nothing_to_know(tmp_path: Path, corpus: 
     assert corpus.has_tracklets
     assert plan_links(RunConfig(), corpus) is not None
     assert plan_links(make_config({}, ["labels.links=off"]), corpus) is None
+    auto = make_config({}, ["labels.k1=auto"])
+    assert plan_links(auto, corpus) is not None
+    with pytest.raises(ConfigError, match=rf"by tracklets, and {re.escape(plain.root)} has none"):
+        plan_links(auto, plain)
+    with pytest.raises(ConfigError, match=r"labels\.links is off"):
+        plan_links(make_config({}, ["labels.k1=auto", "labels.links=off"]), corpus)
 
 
 @pytest.mark.parametrize("group", [0, 1])
