@@ -76,7 +76,8 @@ class LabelConfig(Section):
     dbscan: Literal["sparse", "cuml"] = (
         "sparse"  # cuml if a GPU can hold the dense matrix; same labels
     )
-    # auto: what tracklets and `links.decisions` say of the images holds, where there is any; off: it is not used.
+    # auto: what tracklets and `links.decisions` say of the images holds, where there is any; off: it is not used,
+    # in batches either.
     links: AutoOrOff = "auto"
     scenarios: dict[str, LabelOverride] = {}
 

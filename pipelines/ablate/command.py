@@ -120,7 +120,7 @@ def open_study(
         raise ConfigError("--seeds sets the seed here: leave out the override seed=...")
     whole = open_corpus(load_config(recipe, list(overrides)), corpus)
     _check_scored(whole)
-    plan = plan_rows(recipe, overrides, whole.scenarios)
+    plan = plan_rows(recipe, overrides, whole.scenarios, tracklets=whole.has_tracklets)
     names = [name.strip() for name in rows.split(",") if name.strip()]
     asked = plan.chosen(names)
     parsed = parse_seeds(seeds)

@@ -24,7 +24,7 @@ COMPONENTS = {
 # The only one that acts in Stage I.
 _FIRST_STAGE = "scenario_embedding"
 
-BASELINE, FULL, SINGLE = "baseline", "full", "single-scenario"
+BASELINE, LINKS, FULL, SINGLE = "baseline", "links", "full", "single-scenario"
 WITHOUT = "without-"
 
 
@@ -74,11 +74,14 @@ class Plan:
         return tuple(row for row in self.rows if not names or row.name in names)
 
 
-def plan_rows(recipe: str, overrides: Sequence[str], scenarios: Sequence[str]) -> Plan:
-    """The ablation of a recipe, with the user's overrides, on a corpus with these scenarios.
+def plan_rows(
+    recipe: str, overrides: Sequence[str], scenarios: Sequence[str], *, tracklets: bool = False
+) -> Plan:
+    """The ablation of a recipe, with the user's overrides, on a corpus with these scenarios, and with tracklets or not.
 
     Cumulative rows, then the full method without each of its components, then training on single scenarios.
-    The full method is the recipe as it is: a component that it switches off has no row. All rows have the
+    The full method is the recipe as it is: a component that it switches off has no row, nor have links where there
+    is nothing to make them of; where there is, all rows but the baseline and one removal use them. All rows have the
     same number of rounds, `homogeneous_rounds + heterogeneous_rounds`, and rows of Stage I alone have as many
     optimizer steps as the others, rounded up to whole steps per round. [ours]
 
@@ -94,7 +97,13 @@ def plan_rows(recipe: str, overrides: Sequence[str], scenarios: Sequence[str]) -
             "text_guidance, chm or ihm"
         )
     book = _Book(recipe, tuple(overrides))
-    rows = [book.row(BASELINE, "baseline", _homogeneous(full, ()), scenarios)]
+    known = tracklets or full.links.decisions is not None
+    unlinked = ("labels.links=off",) if known and full.labels.links != "off" else ()
+    changes = (*_homogeneous(full, ()), *unlinked)
+    rows = [book.row(BASELINE, "baseline", changes, scenarios)]
+    if unlinked:
+        title = "+ links (Stage I only)"
+        rows.append(book.row(LINKS, title, _homogeneous(full, ()), scenarios))
     if _FIRST_STAGE in acting:
         changes = _homogeneous(full, (_FIRST_STAGE,))
         title = f"+ {COMPONENTS[_FIRST_STAGE]} (Stage I only)"
@@ -106,6 +115,9 @@ def plan_rows(recipe: str, overrides: Sequence[str], scenarios: Sequence[str]) -
         last = count == len(later)
         title = f"+ {COMPONENTS[name]}" + (" = full method" if last else "")
         rows.append(book.row(FULL if last else _dashed(name), title, changes, scenarios))
+    if unlinked:
+        changes = (*_heterogeneous(full, ()), *unlinked)
+        rows.append(book.row(WITHOUT + LINKS, "full without links", changes, scenarios))
     for name in acting:
         changes = _heterogeneous(full, [name])
         title = f"full without {COMPONENTS[name]}"

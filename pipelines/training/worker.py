@@ -119,7 +119,7 @@ class Worker:
         self.rank, self.world = context.get_world_rank(), context.get_world_size()
         self.task = task
         self.tables = [read_labels(place) for place in task.labels]
-        self.indices = group_indices(self.tables, task.scenarios, tracks_of(task.corpus_root))
+        self.indices = group_indices(self.tables, task.scenarios, tracks_of(task))
 
     def plans(
         self, config: HomogeneousConfig | PromptConfig, *, round: int, steps: range
@@ -163,10 +163,10 @@ class Worker:
         return result
 
 
-def tracks_of(corpus_root: str) -> Tracks | None:
-    """Where and when each image of a corpus is from, by sample id; None if it knows no tracklet."""
-    corpus = Corpus.open(corpus_root)
-    if not corpus.has_tracklets:
+def tracks_of(task: WorkerTask) -> Tracks | None:
+    """Where and when each image is from, by sample id; None without tracklets or with `labels.links=off`."""
+    corpus = Corpus.open(task.corpus_root)
+    if not corpus.has_tracklets or task.config.labels.links == "off":
         return None
     index = corpus.index(["camera", "tracklet", "frame"])
     return Tracks(*(column.to_numpy().astype(np.int64) for column in index.columns))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from itkm_core.errors import ConfigError
@@ -66,6 +68,34 @@ def test_a_removal_is_the_full_method_less_one_part(plan: Plan, name: str) -> No
     assert less.components.model_dump() == {**full.components.model_dump(), name: False}
     kept = {"components", "evaluate_every_round"}
     assert less.model_dump(exclude=kept) == full.model_dump(exclude=kept)
+
+
+@pytest.mark.parametrize("decisions", [False, True])
+def test_where_something_is_known_of_the_images_links_have_two_rows(
+    plan: Plan, decisions: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / "decisions.csv"
+    file.write_text("a,b,verdict\n")
+    user = [*ROUNDS, f"links.decisions={file}"] if decisions else ROUNDS
+    linked = plan_rows("tiny", user, SCENARIOS, tracklets=not decisions)
+    plain = [row.name for row in plan.rows]
+    at = plain.index("without-scenario-embedding")
+    expected = ["baseline", "links", *plain[1:at], "without-links", *plain[at:]]
+    assert [row.name for row in linked.rows] == expected
+    for name in expected:
+        config = config_of(linked, name, user=user)
+        off = name in ("baseline", "without-links")
+        assert (config.labels.links == "off") == off
+        twin = {"links": "baseline", "without-links": "full"}.get(name, name)
+        same = config_of(linked, twin, user=user)
+        assert config.model_dump(exclude={"labels"}) == same.model_dump(exclude={"labels"})
+    assert linked.reference == plan.reference
+    off = plan_rows("tiny", [*user, "labels.links=off"], SCENARIOS, tracklets=True)
+    assert [row.name for row in off.rows] == plain
+
+
+def test_without_tracklets_no_configuration_says_a_word_of_links(plan: Plan) -> None:
+    assert not [v for v in plan.variants.values() if "links" in " ".join(v.overrides)]
 
 
 def test_rows_of_one_configuration_share_their_runs(plan: Plan) -> None:

@@ -9,12 +9,32 @@ import pyarrow.compute as pc
 from tracked_corpus import label_rows, write_corpus
 
 from itkm_core.corpus.sampling import plan_step
+from itkm_core.corpus.schema import Corpus
+from itkm_core.storage.place import Place
+from pipelines.config import make_config
+from pipelines.steps.encoders import EncoderSource
+from pipelines.telemetry.handle import Telemetry
+from pipelines.training.tasks import TrainTask
 from pipelines.training.worker import group_indices, tracks_of
 
 
-def test_a_corpus_without_tracklets_has_no_tracks(tmp_path: Path) -> None:
-    corpus = write_corpus(tmp_path, camera=[0, 1, 2], frame=[5, 6, 7])
-    assert tracks_of(corpus.root) is None
+def task(corpus: Corpus, *overrides: str) -> TrainTask:
+    config = make_config({}, list(overrides))
+    values = {"scenarios": ("uvi",), "number": 1, "labels": (), "out": Place.at(corpus.root)}
+    source = EncoderSource(config.model, ("uvi",), seed=0)
+    more = {"telemetry": Telemetry(), "source": source, "previous": None}
+    return TrainTask(config=config, corpus_root=corpus.root, **values, **more)
+
+
+def test_without_tracklets_or_with_links_off_there_are_no_tracks(tmp_path: Path) -> None:
+    where = {"camera": [0, 1, 2], "frame": [5, 6, 7]}
+    plain = write_corpus(tmp_path / "plain", **where)
+    tracked = write_corpus(tmp_path / "tracked", **where, tracklet=[-1, 4, 4])
+    assert tracks_of(task(plain)) is None
+    assert tracks_of(task(tracked, "labels.links=off")) is None
+    tracks = tracks_of(task(tracked))
+    assert tracks is not None
+    assert [a.tolist() for a in vars(tracks).values()] == [[0, 1, 2], [-1, 4, 4], [5, 6, 7]]
 
 
 def test_the_tracks_of_a_corpus_reach_the_batches_of_every_block(tmp_path: Path) -> None:
@@ -24,7 +44,7 @@ def test_the_tracks_of_a_corpus_reach_the_batches_of_every_block(tmp_path: Path)
     corpus = write_corpus(tmp_path, **columns)
     labels = label_rows(corpus, row % 4 // 2, np.ones(num))
     tables = [labels.filter(pc.equal(labels["group"], group)) for group in (0, 1)]
-    tracks = tracks_of(corpus.root)
+    tracks = tracks_of(task(corpus))
     indices = group_indices(tables, ("ucc", "uvi"), tracks)
     assert [(index.scenario, index.group) for index in indices] == [(1, 0), (1, 1)]
     for step in range(5):
