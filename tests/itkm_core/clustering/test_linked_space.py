@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made import people, unit
+from sklearn.metrics import adjusted_rand_score
 
 from itkm_core.clustering.auto_eps import label_rows, sweep_rows
 from itkm_core.clustering.link_errors import LinkErrors, errors_of, halves, link_errors
@@ -151,3 +152,35 @@ def test_fewer_units_than_k1_and_no_images():
     assert found.parameters["k1_used"] == 6
     empty = label_space(rows[:0], LabelOptions(eps=0.6), links=tracker_links([], [], []))
     assert empty.labels_at(0.6).labels.shape == (0,)
+
+
+def test_a_tracker_that_mixes_people_up_costs_some_labels_and_shows_in_the_errors():
+    options = LabelOptions(k1=3, k2=1, eps=0.7)
+    ari, errors = [], []
+    for share in (0.0, 0.15, 0.6):
+        rows, (camera, tracklet, frame), person = tracked(num_people=60, noise=0.5)
+        # People who are in the camera together: their tracklets swap for the second half.
+        rng = np.random.default_rng(0)
+        starts = np.flatnonzero(np.diff(tracklet, prepend=-1))
+        mate = {
+            (camera[at], person[at]): (camera[at], person[at] ^ 1)
+            for at in starts
+            if person[at] < 60
+        }
+        number = {(camera[at], person[at]): tracklet[at] for at in starts}
+        for one, other in mate.items():
+            if one < other and rng.random() < share:
+                for here, there in ((one, other), (other, one)):
+                    mine = np.flatnonzero((camera == here[0]) & (person == here[1]))[3:]
+                    tracklet[mine] = number[there]
+        links = tracker_links(camera, tracklet, frame)
+        labelled = label_rows(rows, np.arange(len(rows)), options, where="x", links=links)
+        labels = labelled.found.labels
+        ari.append(
+            adjusted_rand_score(person, np.where(labels < 0, -1 - np.arange(len(labels)), labels))
+        )
+        errors.append(labelled.parameters["merge_errors"] + labelled.parameters["split_errors"])
+    assert ari[0] > 0.9
+    assert ari[0] > ari[1] > ari[2]
+    assert ari[1] > 0.5
+    assert errors[0] < errors[1] < errors[2]

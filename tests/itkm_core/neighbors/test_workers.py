@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from itkm_core.clustering import pseudo_label, sweep
+from itkm_core.clustering import LabelOptions, pseudo_label, sweep
+from itkm_core.clustering.auto_eps import label_rows
+from itkm_core.links import tracker_links
 from itkm_core.neighbors import inverted, search
 from itkm_core.neighbors.nearest import nearest
 from itkm_core.neighbors.workers import Threads, joined, joined_each
@@ -98,6 +100,25 @@ def test_lists_and_a_sweep_take_workers_too(rows):
     np.testing.assert_array_equal(lists.similarities, expected.similarities)
     asked = {"eps_values": (0.4, 0.5), "k1": 12, "k2": 3}
     assert sweep(rows, workers=Sent(50), **asked).points == sweep(rows, **asked).points
+
+
+def test_labels_from_units_take_workers_too(rows):
+    rng = np.random.default_rng(0)
+    tracklet = np.repeat(np.arange(200), 2)[rng.permutation(len(rows))]
+    links = tracker_links(np.zeros(400), tracklet, rng.integers(0, 300, 400))
+    options = LabelOptions(
+        k1=12, k2=3, k1_candidates=(6, 12), eps="auto", eps_candidates=(0.5, 0.7)
+    )
+    for span in (37, 300):
+        expected, found = (
+            label_rows(rows, np.arange(400), options, where="x", links=links, workers=workers)
+            for workers in (Threads(1), Sent(span, threads=2))
+        )
+        assert found.parameters == expected.parameters
+        for name in ("labels", "is_core", "confidence"):
+            mine, theirs = getattr(found.found, name), getattr(expected.found, name)
+            assert mine.tobytes() == theirs.tobytes()
+    assert len(links.apart) > 50
 
 
 def test_threads_are_one_span_without_a_copy():
