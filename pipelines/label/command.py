@@ -73,9 +73,9 @@ def _from_features(
     if request.checkpoint is not None:
         raise ConfigError("--checkpoint goes with --corpus: features need no encoder")
     for override in request.overrides:
-        if not override.startswith("labels."):
+        if not override.startswith(("labels.", "links.")):
             raise ConfigError(
-                f"override {override!r}: with --features only labels.* has an effect, such as labels.k1=20"
+                f"override {override!r}: with --features only labels.* and links.* have an effect, such as labels.k1=20"
             )
     overrides = _with_candidates(request.overrides, values)
     if request.recipe is None:

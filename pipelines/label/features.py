@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
@@ -13,6 +15,7 @@ from itkm_core.storage.place import Place
 from pipelines.config import RunConfig
 from pipelines.console import Console
 from pipelines.label.against import Against
+from pipelines.label.feature_links import feature_links
 from pipelines.label.group import Images, label_images, sweep_images, sweep_options
 from pipelines.label.index import FOLDER, Index, emptied
 from pipelines.label.input import FeatureSet
@@ -32,11 +35,13 @@ def label_features(
 
     Raises:
         FeatureError: there are no rows, or rows or ids do not fit those of `against`.
+        LinkError: as `feature_links`.
         LabelError: eps is "auto", and no candidate gives labels that could be learnt from.
         StorageError: `out` cannot be written, or a file of `against` is damaged.
     """
     labelled = []
     _check_names(config, given)
+    given = replace(given, links=feature_links(given, config))
     if against is not None:
         against.check_ids(given.ids)
     for images in _blocks(given):
@@ -62,10 +67,12 @@ def sweep_features(given: FeatureSet, config: RunConfig, out: Place, console: Co
 
     Raises:
         FeatureError: there are no rows.
+        LinkError: as `feature_links`.
         StorageError: `out` cannot be written.
     """
     records, notes = {}, []
     _check_names(config, given)
+    given = replace(given, links=feature_links(given, config))
     for images in _blocks(given):
         options = sweep_options(config.labels, images.block.scenario)
         records[images.block.name], more = sweep_images(images, options)
@@ -82,7 +89,9 @@ def _check_names(config: RunConfig, given: FeatureSet) -> None:
 def _blocks(given: FeatureSet) -> list[Images]:
     if not len(given.ids):
         raise FeatureError("the features have no rows; expected one for each image to label")
-    return [Images(block, part.ids, part.features) for block, part in given.parts()]
+    return [
+        Images(block, part.ids, part.features, links=part.links) for block, part in given.parts()
+    ]
 
 
 def _in_order(table: pa.Table, ids: np.ndarray) -> pa.Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileType
 
 from itkm_core.errors import FeatureError, StorageError
+from itkm_core.links.units import Links
 from itkm_core.neighbors.lookup import MAX_ID, as_int64
 from itkm_core.neighbors.unit_rows import UNIT_TOLERANCE
 from itkm_core.storage.place import Place
@@ -23,18 +24,24 @@ from pipelines.artifacts.blocks import UNGROUPED, Block
 FORMATS = (
     "expected .npy with floats [num_images, dimension], or .parquet with sample_id and feature"
 )
+TRACKS = ("camera", "tracklet", "frame")
 MAGIC = b"\x93NUMPY"
 _ROWS_AT_ONCE = 65_536  # bounds the float64 copies
 
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """`features` float [N, D], perhaps memory-mapped; `ids` int64 [N]; each image's `scenario` and `group`, or None."""
+    """`features` float [N, D], perhaps memory-mapped; `ids` int64 [N]; each image's `scenario` and `group`, or None.
+
+    `tracks` int64 [N, 3]: camera, tracklet and frame, -1 unknown, or None. `links`: what is known of the images.
+    """
 
     features: np.ndarray
     ids: np.ndarray
     scenario: np.ndarray | None = None
     group: np.ndarray | None = None
+    tracks: np.ndarray | None = None
+    links: Links | None = None
 
     def parts(self) -> Iterator[tuple[Block, FeatureSet]]:
         """The images of each block, which are labelled apart; all of them where scenario and group are not known."""
@@ -44,7 +51,8 @@ class FeatureSet:
         for scenario in np.unique(self.scenario):
             for group in np.unique(self.group[self.scenario == scenario]):
                 mine = (self.scenario == scenario) & (self.group == group)
-                part = FeatureSet(self.features[mine], self.ids[mine])
+                links = None if self.links is None else self.links.take(np.flatnonzero(mine))
+                part = FeatureSet(self.features[mine], self.ids[mine], links=links)
                 yield Block(str(scenario), int(group)), part
 
 
@@ -76,7 +84,7 @@ def read_input(features: str, ids: str | None, *, normalise: bool, first_id: int
         raise FeatureError(f"--features {features}: unknown file type; {FORMATS}")
     _refuse_repeated(found.ids, ids or features)
     rows = _unit(found.features, features, normalise)
-    return FeatureSet(rows, found.ids, found.scenario, found.group)
+    return replace(found, features=rows)
 
 
 def _file(option: str, name: str, expected: str) -> Place:
@@ -139,7 +147,7 @@ def _read_parquet(path: Place) -> FeatureSet:
     try:
         file = pq.ParquetFile(inner, filesystem=filesystem)
         names = file.schema_arrow.names
-        wanted = [n for n in ("sample_id", "feature", "scenario", "group") if n in names]
+        wanted = [n for n in ("sample_id", "feature", "scenario", "group", *TRACKS) if n in names]
         table = file.read(columns=wanted)
         table.validate(full=True)  # text in a damaged file may not be UTF-8
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -165,8 +173,9 @@ def _read_parquet(path: Place) -> FeatureSet:
             raise FeatureError(
                 f"{path}: {table[name].null_count} rows have no {name}; expected all"
             )
-    if not pa.types.is_integer(table["sample_id"].type):
-        raise FeatureError(f"{path}: sample_id is {table['sample_id'].type}; expected integers")
+    for name in wanted:
+        if name in ("sample_id", *TRACKS) and not pa.types.is_integer(table[name].type):
+            raise FeatureError(f"{path}: {name} is {table[name].type}; expected integers")
     grouped = "group" in names
     if grouped:
         _check_scenarios(table["scenario"], path)
@@ -178,7 +187,19 @@ def _read_parquet(path: Place) -> FeatureSet:
         as_int64(table["sample_id"].to_numpy(), f"{path}: sample ids"),
         table["scenario"].to_numpy(zero_copy_only=False).astype(str) if grouped else None,
         table["group"].to_numpy() if grouped else None,
+        _tracks(table, path) if "tracklet" in names else None,
     )
+
+
+def _tracks(table: pa.Table, path: Place) -> np.ndarray:
+    unknown = np.full(table.num_rows, -1)
+    columns = [
+        as_int64(table[name].to_numpy(), f"{path}: {name}")
+        if name in table.column_names
+        else unknown
+        for name in TRACKS
+    ]
+    return np.stack(columns, axis=1)
 
 
 def _check_scenarios(column: pa.ChunkedArray, path: Place) -> None:
