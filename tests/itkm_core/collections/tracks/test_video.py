@@ -3,10 +3,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from made_video import number_of, numbered, write_video
+from pyarrow import fs
 
+from itkm_core.collections.tracks import video
 from itkm_core.collections.tracks.frames import plan_spans
 from itkm_core.collections.tracks.video import decoded, video_frames
 from itkm_core.errors import ConfigError, CorpusError
@@ -102,6 +105,18 @@ def test_a_truncated_video(tmp_path: Path) -> None:
         CorpusError, match=r"no video can be read from .*cut\.mp4: .*expected a whole video file"
     ):
         video_frames(str(tmp_path / "cut.mp4"))
+    with (
+        av.open(str(tmp_path / "v.mp4")) as given,
+        av.open(str(tmp_path / "fast.mp4"), "w", options={"movflags": "faststart"}) as fast,
+    ):
+        stream = fast.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                fast.mux(packet)
+    whole = (tmp_path / "fast.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) * 4 // 5])  # its table is whole
+    assert 0 < video_frames(str(tmp_path / "cut.mp4")).num < NUM
     whole = write_video(tmp_path / "v.mkv", numbered(NUM)).read_bytes()
     (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) * 2 // 3])
     assert 0 < video_frames(str(tmp_path / "cut.mkv")).num < NUM
@@ -138,8 +153,6 @@ def test_what_is_no_video(tmp_path: Path, data: bytes, why: str) -> None:
 
 
 def test_sound_alone_and_no_file(tmp_path: Path) -> None:
-    import av
-
     with av.open(str(tmp_path / "a.wav"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
         sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), layout="mono")
@@ -155,6 +168,19 @@ def test_a_name_is_never_an_address(tmp_path: Path, monkeypatch) -> None:
     path = write_video(tmp_path / "pipe:0 a%20b.mp4", numbered(2))
     assert video_frames(str(path)).num == 2
     assert video_frames(path.as_uri()).num == 2
+
+
+def test_a_video_in_an_object_store(tmp_path: Path, monkeypatch) -> None:
+    write_video(tmp_path / "v.mp4", numbered(NUM))
+    store = fs.SubTreeFileSystem(
+        str(tmp_path), fs.LocalFileSystem()
+    )  # read through Python, as all stores
+    monkeypatch.setattr(video, "resolve", lambda path: (store, path.removeprefix("s3://bucket/")))
+    frames = video_frames("s3://bucket/v.mp4")
+    assert frames.num == NUM
+    (span,) = plan_spans(frames, np.array([30]), cpus=1)
+    ((_, pixels),) = decoded("s3://bucket/v.mp4", frames.at(np.array([30])).tolist(), span.seeks)
+    assert number_of(pixels) == 30
 
 
 def test_without_pyav(tmp_path: Path, monkeypatch) -> None:
