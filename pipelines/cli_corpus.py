@@ -21,7 +21,11 @@ def synth(
     ] = None,
     test_people: Annotated[
         int | None,
-        Option(min=0, help="Test people per scenario.", show_default="two thirds of --people"),
+        Option(
+            min=0,
+            help="Test people per scenario.",
+            show_default="two thirds of --people; half with --video",
+        ),
     ] = None,
     images: Annotated[
         int | None, Option(min=1, help="Pictures per person and group.", show_default="4")

@@ -41,6 +41,7 @@ class _Video(BaseModel):
     group: Literal[0, 1] = 0
     start: float | None = Field(default=None, allow_inf_nan=False)
     persons: str | None = None
+    split: Literal["train", "query", "gallery"] = "train"
 
 
 class _Cameras(BaseModel):
@@ -78,7 +79,8 @@ def cameras_of(path: str, tracks: str | None, scenario: str | None) -> list[Came
         video, boxes = (_absolute(_below(folder, one)) for one in (each.video, each.tracks))
         persons = each.persons and _absolute(_below(folder, each.persons))
         own = each.scenario or scenario
-        cameras.append(Camera(video, boxes, each.camera, own, each.group, each.start, persons))
+        more = (each.group, each.start, persons, each.split)
+        cameras.append(Camera(video, boxes, each.camera, own, *more))
     return cameras
 
 
@@ -99,7 +101,7 @@ def _read(file: Place) -> _Cameras:
         ]
         raise ConfigError(
             f"{file} is no list of cameras: {'; '.join(lines)}; expected `cameras:` with video, tracks and camera "
-            "of each, and perhaps scenario, group, start and persons"
+            "of each, and perhaps scenario, group, start, persons and split"
         ) from error
 
 

@@ -35,17 +35,19 @@ def draw(
         CorpusError, StorageError: as `write_people` and `write_video`.
     """
     options = {name: value for name, value in given.items() if value is not None}
-    for name in ("test_people", "images") if video else ("tracker_noise",):
-        if name in options:
-            belongs = "pictures, not for --video" if video else "--video"
-            raise ConfigError(f"--{name.replace('_', '-')} is for {belongs}: leave one of them out")
+    name = "images" if video else "tracker_noise"
+    if name in options:
+        belongs = "pictures, not for --video" if video else "--video"
+        raise ConfigError(f"--{name.replace('_', '-')} is for {belongs}: leave one of them out")
+    people = options.pop("people", 20 if video else 60)
+    tested = options.pop("test_people", people // 2 if video else 2 * people // 3)
     if video:
+        options |= {"people": people, "people_test": tested}
         films = write_video(_checked(VideoConfig, options), out, progress=progress)
         what, reused = f"{films.num_videos} videos, {films.num_frames:,} frames", films.reused
         then = f": itkm ingest --as tracks {films.cameras} --out ..."
     else:
-        people, height = options.pop("people", 60), options.pop("height", 64)
-        tested = options.pop("test_people", 2 * people // 3)
+        height = options.pop("height", 64)
         options |= {"people_train": people, "people_test": tested}
         options |= {"height": height, "width": height // 2}
         pictures = write_people(_checked(SyntheticConfig, options), out, progress=progress)

@@ -44,7 +44,7 @@ class Camera:
     """A video, or a folder of frames, and the file that a tracker wrote of it.
 
     name: the camera's name or number. start: seconds at which the video begins, on the clock that cameras share.
-    persons: a file that says who is in the boxes, for evaluation (`read_persons`).
+    split: of its crops. persons: a file that says who is in the boxes, for evaluation (`read_persons`).
     """
 
     video: str
@@ -54,6 +54,7 @@ class Camera:
     group: int = 0
     start: float | None = None
     persons: str | None = None
+    split: str = "train"
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def list_crops(cameras: Sequence[Camera], options: CropOptions) -> TrackListing:
             "camera": np.full(len(kept), number, np.int32),
             "tracklet": tracklet[kept],
             "frame": frame[kept],
-            "split": ["train"] * len(kept),
+            "split": [camera.split] * len(kept),
             "person": persons[kept],
             "clothes": np.full(len(kept), UNKNOWN, np.int64),
         }

@@ -10,19 +10,22 @@ from itkm_core.synthetic.config import SyntheticConfig
 class VideoConfig(BaseModel):
     """Parameters of made-up video. The same parameters give the same frames and the same tracks.
 
-    Everyone visits every camera of both groups, `visits` times each, and is in one place at a time.
+    Everyone visits every camera of both groups, `visits` times each, and is in one place at a time. Test people come
+    later, once each.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     people: int = Field(default=20, ge=1)
-    """People, in each scenario."""
+    """Training people, in each scenario."""
+    people_test: int = Field(default=10, ge=0)
+    """Test people, in each scenario; none of them is a training person."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     scenarios: tuple[str, ...] = ("uvi",)
     cameras: int = Field(default=2, ge=1, le=100)
     """Cameras of each group."""
     visits: int = Field(default=2, ge=1)
-    """How often a person comes by each camera."""
+    """How often a training person comes by each camera."""
     crowd: float = Field(default=4.0, gt=0.0, le=12.0)
     """How many people are in view at once, on average; fewer where there are too few people."""
     height: int = Field(default=180, ge=72, le=1024)
@@ -46,7 +49,7 @@ class VideoConfig(BaseModel):
         """
         return SyntheticConfig(
             people_train=self.people,
-            people_test=0,
+            people_test=self.people_test,
             seed=self.seed,
             scenarios=self.scenarios,
             cameras=self.cameras,

@@ -16,6 +16,8 @@ from itkm_core.synthetic.video.config import VideoConfig
 
 NIGHT = 43_200.0
 """Seconds from the first group's recording to the second's."""
+TEST = 3_600.0
+"""Seconds from the recording of the training people to that of the test people."""
 _LATER = 1.0  # a camera is switched on this many seconds after the one before it
 _OUTSIDE = 0.15  # walks begin and end this far beside the view
 _DEPTH = 3.0  # body lengths from depth 0 to depth 1
@@ -112,27 +114,31 @@ class Walk:
 class Recording:
     """One camera's video: when it starts, in seconds of the clock that all share, and who walks through it."""
 
+    split: str
+    """train, query or gallery."""
     start: float
     num_frames: int
     walks: tuple[Walk, ...]
 
 
-def draw_recordings(config: VideoConfig, scenario: str, group: int) -> list[Recording]:
-    """The recordings of a group's cameras.
+def draw_recordings(
+    config: VideoConfig, scenario: str, group: int, *, test: bool = False
+) -> list[Recording]:
+    """The recordings of a group's cameras, of the training people or of the test people.
 
     Time goes in turns, and in each a person walks once, through one camera's view: so all leave and come
-    back, and nobody is in two places at once.
+    back, and nobody is in two places at once. Queries are of one half of the cameras, the gallery of the other.
     """
-    turn = max(
-        _LONGEST + _LATER * config.cameras, config.people / config.cameras * _USUAL / config.crowd
-    )
-    turns = config.cameras * config.visits
+    people = range(config.people, config.world.people) if test else range(config.people)
+    crowded = len(people) / config.cameras * _USUAL / config.crowd
+    turn = max(_LONGEST + _LATER * config.cameras, crowded)
+    turns = config.cameras * (1 if test else config.visits)
     walks: list[list[Walk]] = [[] for _ in range(config.cameras)]
-    rng = config.world.generator("walk", scenario, group)
-    places = rng.permutation(config.people)
+    rng = config.world.generator("walk", scenario, group, *([1] if test else []))
+    places = rng.permutation(len(people))
     for k in range(turns):
-        for person in range(config.people):
-            camera = int(places[person] + k) % config.cameras
+        for person, place in zip(people, places, strict=True):
+            camera = int(place + k) % config.cameras
             walk = _draw_walk(rng, person)
             # The first turn waits until the last camera is on.
             first = k * turn + (_LATER * config.cameras if k == 0 else 0.0)
@@ -140,12 +146,19 @@ def draw_recordings(config: VideoConfig, scenario: str, group: int) -> list[Reco
             walks[camera].append(replace(walk, entry=entry - _LATER * camera))
     return [
         Recording(
-            start=NIGHT * group + _LATER * camera,
+            split=_split(config, group, camera) if test else "train",
+            start=NIGHT * group + TEST * test + _LATER * camera,
             num_frames=math.ceil((turns * turn - _LATER * camera) * config.fps),
             walks=tuple(sorted(mine, key=lambda walk: walk.entry)),
         )
         for camera, mine in enumerate(walks)
     ]
+
+
+def _split(config: VideoConfig, group: int, camera: int) -> str:
+    if config.cameras == 1:  # then it is asked across the groups alone
+        return "query" if group == 1 else "gallery"
+    return "query" if camera < config.cameras // 2 else "gallery"
 
 
 def _draw_walk(rng: Generator, person: int) -> Walk:

@@ -1,6 +1,6 @@
 """Made-up video on disk, with a tracker's file, as `itkm ingest --as tracks` takes it. [ours]
 
-{scenario}-{group}-c{camera}.mp4            the video
+{scenario}-{group}-c{camera}.mp4            the video; of test people, all four names end in -test
 {scenario}-{group}-c{camera}.txt            the tracker's boxes: MOTChallenge text
 {scenario}-{group}-c{camera}.persons.csv    frame,id,person: who is in each of them
 {scenario}-{group}-c{camera}.truth.txt      all boxes, with the people as ids: MOTChallenge ground truth
@@ -78,7 +78,8 @@ def write_video(
         (scenario, group, place, recording)
         for scenario in config.scenarios
         for group in (0, 1)
-        for place, recording in enumerate(draw_recordings(config, scenario, group))
+        for test in (False, True)[: 1 + (config.people_test > 0)]
+        for place, recording in enumerate(draw_recordings(config, scenario, group, test=test))
     ]
     total = sum(recording.num_frames for *_, recording in cast)
     done = 0
@@ -118,13 +119,14 @@ def _write_camera(
     """Write the files of one camera. Returns its entry in the list."""
     number = SCENARIOS.index(scenario)
     camera = (number * 2 + group) * config.cameras + place
-    name = f"{scenario}-{group}-c{camera}"
-    first = number * config.people + 1  # the same numbers as in pictures
+    test = recording.split != "train"
+    name = f"{scenario}-{group}-c{camera}{'-test' if test else ''}"
+    first = number * config.world.people + 1  # the same numbers as in pictures
     boxes = _film(
         config, Scene(config, scenario, group, place), recording, root / f"{name}.mp4", report
     )
     person = boxes.person + first
-    rng = config.world.generator("tracker", scenario, group, place)
+    rng = config.world.generator("tracker", scenario, group, place, *([1] if test else []))
     found, ids = track(boxes, config.tracker_noise, rng)
     confidence = 0.5 + found.visible / 2
     ends = [f"{c:.2f},-1,-1,-1" for c in confidence]
@@ -143,6 +145,7 @@ def _write_camera(
         "start": recording.start,
         "scenario": scenario,
         "group": group,
+        "split": recording.split,
     }
 
 

@@ -14,11 +14,11 @@ def test_cameras_of_a_file_are_relative_to_it(tmp_path: Path) -> None:
     file.write_text(
         "cameras:\n"
         "  - {video: a.mp4, tracks: a.txt, camera: 3, group: 1, start: 12.5, persons: p.csv}\n"
-        "  - {video: /v/b, tracks: s3://bucket/b.csv, camera: yard 2, scenario: night}\n"
+        "  - {video: /v/b, tracks: s3://bucket/b.csv, camera: yard 2, scenario: night, split: query}\n"
     )
     assert cameras_of(str(file), None, "day") == [
         Camera(f"{tmp_path}/a.mp4", f"{tmp_path}/a.txt", "3", "day", 1, 12.5, f"{tmp_path}/p.csv"),
-        Camera("/v/b", "s3://bucket/b.csv", "yard 2", "night", 0, None),
+        Camera("/v/b", "s3://bucket/b.csv", "yard 2", "night", split="query"),
     ]
 
 

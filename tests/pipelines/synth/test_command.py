@@ -45,7 +45,12 @@ def test_video_says_what_comes_next(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     line = draw("v", True, {**NONE, **given}, lambda done, all: None)
     assert line == ("4 videos, 2,700 frames in v: itkm ingest --as tracks v/cameras.yaml --out ...")
     draw("v", True, {**NONE, "seed": 0}, lambda done, all: None)
-    assert asked == [VideoConfig(**given), VideoConfig()]
+    draw("v", True, {**NONE, "seed": 0, "test_people": 0}, lambda done, all: None)
+    assert asked == [
+        VideoConfig(**given, people_test=1),
+        VideoConfig(),
+        VideoConfig(people_test=0),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +58,6 @@ def test_video_says_what_comes_next(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     [
         (False, {"tracker_noise": 0.1}, "--tracker-noise is for --video: leave"),
         (True, {"images": 4}, "--images is for pictures, not for --video: leave"),
-        (True, {"test_people": 0}, "--test-people is for pictures, not for --video: leave"),
         (True, {"height": 40}, "height is 40: Input should be greater than or equal to 72"),
         (False, {"height": 4000}, "height is 4000: Input should be less than or equal to 1024"),
         (True, {"seed": 2**63}, "seed is 9223372036854775808: "),

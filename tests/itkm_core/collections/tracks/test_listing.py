@@ -71,11 +71,12 @@ def test_a_row_a_crop(camera) -> None:
     }
 
 
-def test_persons_are_those_of_a_file_beside_the_trackers(camera, tmp_path: Path) -> None:
+def test_persons_and_split_are_those_of_the_list(camera, tmp_path: Path) -> None:
     persons = tmp_path / "persons.csv"
     persons.write_text("frame,id,person\n3,2,8\n2,7,4\n3,7,8\n")  # id 7 was mixed up
-    yard = replace(camera([*walk(7, 1, 3), *walk(2, 3, 3)]), persons=str(persons))
+    yard = replace(camera([*walk(7, 1, 3), *walk(2, 3, 3)]), persons=str(persons), split="query")
     rows = list_crops([yard], EVERY).listing.rows
+    assert set(rows["split"].to_pylist()) == {"query"}
     assert rows["frame"].to_pylist() == [1, 2, 3, 3]
     assert rows["person"].to_pylist() == [-1, 4, 8, 8]
     assert rows["tracklet"].to_pylist() == [1, 1, 1, 2]

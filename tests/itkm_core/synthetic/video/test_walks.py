@@ -11,7 +11,7 @@ import pytest
 from itkm_core.synthetic.video.config import VideoConfig
 from itkm_core.synthetic.video.walks import NIGHT, _draw_walk, draw_recordings
 
-CONFIG = VideoConfig(people=12, cameras=3, visits=2, crowd=2.0, seed=3)
+CONFIG = VideoConfig(people=12, people_test=5, cameras=3, visits=2, crowd=2.0, seed=3)
 
 
 @pytest.mark.parametrize("group", [0, 1])
@@ -24,6 +24,27 @@ def test_everyone_visits_every_camera_as_often_as_asked(group: int) -> None:
         for walk in recording.walks:
             assert walk.entry >= 0
             assert walk.entry + walk.seconds <= recording.num_frames / CONFIG.fps
+
+
+def test_test_people_come_later_once_to_each_camera() -> None:
+    for group in (0, 1):
+        recordings = draw_recordings(CONFIG, "uvi", group, test=True)
+        assert [recording.split for recording in recordings] == ["query", "gallery", "gallery"]
+        for before, recording in zip(
+            draw_recordings(CONFIG, "uvi", group), recordings, strict=True
+        ):
+            assert before.split == "train"
+            assert recording.start > before.start + before.num_frames / CONFIG.fps
+            times = Counter(walk.person for walk in recording.walks)
+            assert times == dict.fromkeys(range(12, 17), 1)
+    one = VideoConfig(people=1, people_test=2, cameras=1)
+    splits = [draw_recordings(one, "uvi", g, test=True)[0].split for g in (0, 1)]
+    assert splits == ["gallery", "query"]
+
+
+def test_test_people_leave_the_others_as_they_are() -> None:
+    more = CONFIG.model_copy(update={"people_test": 9})
+    assert draw_recordings(more, "uvi", 1) == draw_recordings(CONFIG, "uvi", 1)
 
 
 def test_nobody_is_in_two_places_at_once() -> None:

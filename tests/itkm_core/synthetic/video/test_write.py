@@ -19,7 +19,7 @@ from itkm_core.synthetic.video.walks import draw_recordings
 from itkm_core.synthetic.video.write import CAMERAS_FILE, write_video
 from itkm_core.synthetic.write import write_people
 
-SMALL = VideoConfig(people=4, cameras=2, visits=1, height=72, fps=3, seed=5)
+SMALL = VideoConfig(people=4, people_test=0, cameras=2, visits=1, height=72, fps=3, seed=5)
 
 
 def texts(root: Path) -> dict[str, bytes]:
@@ -107,6 +107,24 @@ def test_the_tracker_has_the_boxes_of_who_is_seen_and_the_csv_their_people(
         people += len({tuple(row[1:]) for row in rows})
     assert ids == 16 if noise == 0 else ids > 16
     assert people == ids if noise == 0 else people >= ids
+
+
+def test_test_people_are_in_videos_of_their_own(written: Path, tmp_path: Path) -> None:
+    config = SMALL.model_copy(update={"people_test": 2, "fps": 2, "scenarios": ("ucc",)})
+    assert write_video(config, tmp_path).num_videos == 8
+    cameras = yaml.safe_load((tmp_path / CAMERAS_FILE).read_text())["cameras"]
+    by_split: dict[tuple[int, str], set[int]] = {}
+    for camera in cameras:
+        test = camera["split"] != "train"
+        assert camera["video"].endswith("-test.mp4") == test
+        persons = np.loadtxt(tmp_path / camera["persons"], delimiter=",", skiprows=1)[:, 2]
+        by_split[camera["camera"], camera["split"]] = set(persons.astype(int).tolist())
+    # People of the second scenario, of six a scenario.
+    train, tested = {7, 8, 9, 10}, {11, 12}
+    assert by_split == {
+        (4, "train"): train, (5, "train"): train, (6, "train"): train, (7, "train"): train,
+        (4, "query"): tested, (5, "gallery"): tested, (6, "query"): tested, (7, "gallery"): tested,
+    }  # fmt: skip
 
 
 def test_the_same_parameters_are_reused_and_give_the_same_files(
