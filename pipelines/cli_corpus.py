@@ -159,7 +159,7 @@ def ingest(
         str | None, Option(metavar="FILE", help="A YAML file of several sources, instead of PATH.")
     ] = None,
 ) -> None:
-    """Turn folders of pictures, or videos and a tracker's output, into a corpus."""
+    """Turn pictures, or videos and tracks, into a corpus."""
     from pipelines.bars import stage_bars
     from pipelines.ingest.command import request
     from pipelines.ingest.make import ingest as run_ingest

@@ -24,7 +24,20 @@ COMMANDS: dict[str, Any] = GROUP.commands
 WITHOUT_DEFAULT = {
     "doctor": {"corpus", "out"},
     "evaluate": {"json_path"},
-    "ingest": {"path", "kind", "manifest", "scenario", "cameras", "below", "config", "pattern"},
+    "ingest": {
+        *(
+            "path",
+            "kind",
+            "manifest",
+            "tracks",
+            "scenario",
+            "cameras",
+            "below",
+            "config",
+            "pattern",
+        ),
+        *("every", "min_height", "min_confidence"),
+    },
     "label": {"features", "corpus", "sweep", "against"},
 }
 
