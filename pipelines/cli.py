@@ -86,12 +86,12 @@ def run(
     from pipelines.session import ray_session
 
     config = load_config(recipe, overrides)
-    scored = Corpus.open(corpus).has_identities  # a wrong path is reported before Ray starts
+    given = Corpus.open(corpus)  # a wrong path is reported before Ray starts
     if config.model.name == "itkm-tiny":
         said = "itkm-tiny knows only small drawn people; for photographs use --recipe joint"
         console.print(headed("note", "yellow", said))
     done = run_pipeline(config, corpus, out, console, connect=partial(ray_session, console))
-    print_next(console, done, scored=scored)
+    print_next(console, done, scored=given.has_identities, tracked=given.tracks() is not None)
 
 
 @app.command(rich_help_panel=TRAIN)

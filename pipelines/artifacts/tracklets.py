@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from itkm_core.corpus.schema import Corpus
 from itkm_core.neighbors.groups import most_frequent, number_groups
+from pipelines.artifacts.blocks import UNGROUPED
 
 TRACKLETS_FILE = "tracklets.parquet"
-"""Beside pseudo_labels.parquet, in the folder of a run or of `itkm label`, where the corpus has tracklets."""
+"""Beside pseudo_labels.parquet, in the folder of a run or of `itkm label`, where the images have tracklets."""
 
+TRACKS = ("camera", "tracklet", "frame")
 KEYS = ("scenario", "group", "camera", "tracklet")
 
 SCHEMA = pa.schema(
@@ -33,20 +37,27 @@ first_frame, last_frame: of its labelled images, as in the corpus; -1 where no f
 label, confidence: see `tracklet_table`."""
 
 
-def tracklet_table(corpus: Corpus, labels: pa.Table) -> pa.Table | None:
-    """Labels of the tracklets (SCHEMA) from those of the images; None if the corpus has no tracklets.
+def corpus_tracklets(corpus: Corpus, labels: pa.Table) -> pa.Table | None:
+    """`tracklet_table` of labels with the sample ids of a corpus; None if the corpus has no tracklets."""
+    if not corpus.has_tracklets:
+        return None
+    index = corpus.index(TRACKS).take(labels["sample_id"])
+    return tracklet_table(labels, {name: index[name].to_numpy() for name in TRACKS})
 
-    labels: as `label_table`, of all blocks, with the sample ids of the corpus.
+
+def tracklet_table(labels: pa.Table, tracks: Mapping[str, np.ndarray]) -> pa.Table:
+    """Labels of the tracklets (SCHEMA) from those of the images.
+
+    labels: as `label_table`, of all blocks; images without a known scenario and group count as of "" and -1.
+    tracks: int [N], the camera, tracklet and frame of each of its rows; -1 unknown.
 
     A tracklet's label is the most frequent one of its images that are no outliers, ties to the lower number; -1 if all
     are. Its confidence is the mean of theirs, where an image of another label counts as 0. Labels that keep the links
-    have one label a tracklet, so none does. [ours]
+    have one label a tracklet, so none does. (docs/definition.md, "Labels of tracklets") [ours]
     """
-    if not corpus.has_tracklets:
-        return None
-    index = corpus.index(["camera", "tracklet", "frame"]).take(labels["sample_id"])
-    columns = {name: labels[name] for name in ("scenario", "group", "label", "confidence")}
-    rows = pa.table({**columns, **{name: index[name] for name in index.column_names}})
+    unknown = {name: [value] * labels.num_rows for name, value in UNGROUPED._asdict().items()}
+    columns = {**unknown, **{name: labels[name] for name in labels.column_names}}
+    rows = pa.table({**columns, **{name: tracks[name] for name in TRACKS}})
     rows = rows.filter(pc.field("tracklet") >= 0)
     number, first = number_groups(*(rows[name].to_numpy() for name in KEYS))
     label, frame = rows["label"].to_numpy(), rows["frame"].to_numpy()

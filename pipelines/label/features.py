@@ -59,7 +59,7 @@ def label_features(
         for each in labelled
     }
     table = _in_order(pa.concat_tables([each.table for each in labelled]), given.ids)
-    write_labels(out, table, found, index, console, against)
+    write_labels(out, table, found, index, console, against, tracks=given.tracks)
 
 
 def sweep_features(given: FeatureSet, config: RunConfig, out: Place, console: Console) -> None:

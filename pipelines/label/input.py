@@ -20,11 +20,11 @@ from itkm_core.neighbors.lookup import MAX_ID, as_int64
 from itkm_core.neighbors.unit_rows import UNIT_TOLERANCE
 from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import UNGROUPED, Block
+from pipelines.artifacts.tracklets import TRACKS
 
 FORMATS = (
     "expected .npy with floats [num_images, dimension], or .parquet with sample_id and feature"
 )
-TRACKS = ("camera", "tracklet", "frame")
 MAGIC = b"\x93NUMPY"
 _ROWS_AT_ONCE = 65_536  # bounds the float64 copies
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from itkm_core.corpus.schema import Corpus
 from itkm_core.storage.place import Place
 from pipelines.artifacts.labels import LABELS_FILE
-from pipelines.artifacts.tracklets import TRACKLETS_FILE, tracklet_table
+from pipelines.artifacts.tracklets import TRACKLETS_FILE, TRACKS, corpus_tracklets, tracklet_table
 from pipelines.console import Console
 from pipelines.label.against import Against
 from pipelines.label.group import PARAMETERS_FILE
@@ -41,20 +42,23 @@ def write_labels(
     against: Against | None = None,
     first_id: int | None = None,
     corpus: Corpus | None = None,
+    tracks: np.ndarray | None = None,
 ) -> None:
-    """Write pseudo_labels.parquet, parameters.json and index.json, tracklets.parquet if the corpus has any, and print
-    a table.
+    """Write pseudo_labels.parquet, perhaps tracklets.parquet, parameters.json and index.json, and print a table.
 
     table: of all blocks; the ids in the file are `first_id` larger. found: by block name. index: without its groups.
-    corpus: the one labelled, if it is one.
+    corpus: the one labelled, if it is one. tracks: else, `FeatureSet.tracks` of the table's rows.
 
     Raises:
         StorageError: `out` cannot be written.
     """
     parameters = {name: each.parameters for name, each in found.items()}
     more: dict[str, Any] = {} if against is None else {"against": against.origin()}
-    tracklets = None if corpus is None else tracklet_table(corpus, table)
+    tracklets = None
+    if tracks is not None:
+        tracklets = tracklet_table(table, dict(zip(TRACKS, tracks.T, strict=True)))
     if corpus is not None:
+        tracklets = corpus_tracklets(corpus, table)
         more["corpus"] = {"path": corpus.root, "digest": corpus.digest}
     if first_id is not None:
         more["first_sample_id"] = first_id

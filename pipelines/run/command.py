@@ -16,7 +16,7 @@ from itkm_core.storage.place import Place
 from pipelines.artifacts.hold import held
 from pipelines.artifacts.labels import LABELS_FILE, read_labels
 from pipelines.artifacts.run_folder import RunFolder, open_run
-from pipelines.artifacts.tracklets import TRACKLETS_FILE, tracklet_table
+from pipelines.artifacts.tracklets import TRACKLETS_FILE, corpus_tracklets
 from pipelines.config import RunConfig
 from pipelines.console import Console, headed
 from pipelines.run.dag import Kind, Round, plan_rounds
@@ -112,7 +112,7 @@ def _finish(run: RunFolder, corpus: Corpus, rounds: Sequence[Round], console: Co
     every = [read_labels(run.step(step.name)) for step in rounds[-1].of(Kind.LABEL)]
     labels = pa.concat_tables(every).sort_by("sample_id")
     (run.place / LABELS_FILE).write_table(labels)
-    tracklets = tracklet_table(corpus, labels)
+    tracklets = corpus_tracklets(corpus, labels)
     if tracklets is not None:
         (run.place / TRACKLETS_FILE).write_table(tracklets)
     for table in gain_tables(run, rounds):
@@ -142,13 +142,19 @@ def _run_rounds(context: RunContext, rounds: Sequence[Round], console: Console) 
             print_round(console, each, manifests)
 
 
-def print_next(console: Console, run: RunFolder, *, scored: bool) -> None:
-    """What to do after a run, as commands to copy. scored: the corpus has identities to compare with."""
+def print_next(console: Console, run: RunFolder, *, scored: bool, tracked: bool = False) -> None:
+    """What to do after a run, as commands to copy.
+
+    scored: the corpus has identities to compare with. tracked: it was made from a tracker's files.
+    """
     typed = Path(sys.argv[0])  # a demo's `itkm` is in a virtual environment that need not be active
     itkm = str(typed) if typed.name == "itkm" and not typed.is_absolute() else "itkm"
     console.print("\nNext")
     if scored:
         _print_line(console, "all scores", f"{itkm} evaluate {_shown(run.place)}")
+    if tracked:
+        words = f"{itkm} export {_shown(run.place)} --as mot --out identities"
+        _print_line(console, "the tracker's files", words)
     _print_line(console, "your own pictures", f"{itkm} ingest --as folder PATH --out corpus")
     _print_line(console, "what to read", "README.md, docs/corpus.md, docs/evaluation.md")
 

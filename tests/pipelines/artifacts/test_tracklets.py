@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from tracked_corpus import label_rows, write_corpus
 
-from pipelines.artifacts.tracklets import SCHEMA, tracklet_table
+from pipelines.artifacts.tracklets import SCHEMA, corpus_tracklets, tracklet_table
 
 KEYS = ("scenario", "group", "camera", "tracklet")
 
@@ -29,7 +30,7 @@ def test_each_tracklet_has_the_label_of_most_of_its_images(tmp_path: Path, seed:
     labels, confidence = rng.integers(-1, 3, 300), rng.random(300).astype(np.float32)
     labels[columns["tracklet"] == 5] = -1
     corpus = write_corpus(tmp_path / "corpus", **columns)
-    table = tracklet_table(corpus, label_rows(corpus, labels, confidence))
+    table = corpus_tracklets(corpus, label_rows(corpus, labels, confidence))
     assert table is not None
     assert table.schema == SCHEMA
 
@@ -54,7 +55,7 @@ def test_each_tracklet_has_the_label_of_most_of_its_images(tmp_path: Path, seed:
 def test_labels_that_keep_the_links_have_the_mean_of_their_images(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", tracklet=[7, 7, 7], frame=[5, 3, 9])
     labels = label_rows(corpus, np.array([2, 2, 2]), np.array([0.25, 0.5, 0.75]))
-    table = tracklet_table(corpus, labels)
+    table = corpus_tracklets(corpus, labels)
     assert table is not None
     (row,) = table.to_pylist()
     assert (row["label"], row["confidence"], row["first_frame"]) == (2, 0.5, 3)
@@ -64,9 +65,20 @@ def test_a_corpus_without_tracklets_has_none_and_one_without_labelled_ones_no_ro
     tmp_path: Path,
 ) -> None:
     bare = write_corpus(tmp_path / "bare", camera=[0, 1])
-    assert tracklet_table(bare, label_rows(bare, np.zeros(2, int), np.ones(2))) is None
+    assert corpus_tracklets(bare, label_rows(bare, np.zeros(2, int), np.ones(2))) is None
     tested = write_corpus(tmp_path / "tested", tracklet=[1, -1], split=["query", "train"])
-    table = tracklet_table(tested, label_rows(tested, np.zeros(2, int), np.ones(2)))
+    table = corpus_tracklets(tested, label_rows(tested, np.zeros(2, int), np.ones(2)))
     assert table is not None
     assert table.num_rows == 0
     assert table.schema == SCHEMA
+
+
+def test_images_of_no_known_block_have_tracklets_too() -> None:
+    labels = pa.table({"label": [1, 1, 0], "confidence": pa.array([1.0, 0.5, 0.2], pa.float32())})
+    tracks = {"camera": [-1, -1, 2], "tracklet": [4, 4, 4], "frame": [-1, -1, -1]}
+    table = tracklet_table(labels, {name: np.array(column) for name, column in tracks.items()})
+    rows = [tuple(row.values()) for row in table.to_pylist()]
+    assert rows == [
+        ("", -1, -1, 4, -1, -1, 2, 1, 0.75),
+        ("", -1, 2, 4, -1, -1, 1, 0, pytest.approx(0.2)),
+    ]

@@ -17,7 +17,7 @@ from itkm_core.matching import ClusterMatches
 from itkm_core.storage.place import Place
 from pipelines.artifacts.labels import LABELS_FILE
 from pipelines.artifacts.matches import write_clusters
-from pipelines.artifacts.tracklets import TRACKLETS_FILE, tracklet_table
+from pipelines.artifacts.tracklets import TRACKLETS_FILE, corpus_tracklets
 from pipelines.config import load_config
 from pipelines.console import Console
 from pipelines.export.command import export
@@ -77,7 +77,7 @@ def labels_of(corpus: Corpus) -> pa.Table:
 def write_labels(place: Place, corpus: Corpus) -> str:
     """What `itkm label --corpus` leaves."""
     (place / LABELS_FILE).write_table(labels_of(corpus))
-    (place / TRACKLETS_FILE).write_table(tracklet_table(corpus, labels_of(corpus)))
+    (place / TRACKLETS_FILE).write_table(corpus_tracklets(corpus, labels_of(corpus)))
     record = {"corpus": {"path": corpus.root, "digest": corpus.digest}, "groups": {}}
     (place / "parameters.json").write_json(record)
     return str(place)
@@ -89,7 +89,7 @@ def write_run(place: Place, corpus: Corpus) -> str:
     run, rounds = start_run(place, config, corpus), rounds_of(config, corpus)
     labels = labels_of(corpus)
     (place / LABELS_FILE).write_table(labels)
-    (place / TRACKLETS_FILE).write_table(tracklet_table(corpus, labels))
+    (place / TRACKLETS_FILE).write_table(corpus_tracklets(corpus, labels))
     last = rounds[-2]
     for step in last.of(Kind.LABEL):
         own = labels.filter(pa.compute.field("group") == step.group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from made import unit
 
 from itkm_core.errors import FeatureError, LinkError
 from pipelines.config import make_config
+from pipelines.console import Console
+from pipelines.label.command import LabelRequest, label
 from pipelines.label.feature_links import feature_links
 from pipelines.label.input import FeatureSet, read_input
 
@@ -69,3 +72,19 @@ def test_columns_that_are_no_integers_are_refused(tmp_path: Path) -> None:
         given(tmp_path, tracklet=[1.0] * 6)
     with pytest.raises(FeatureError, match="1 rows have no tracklet"):
         given(tmp_path, tracklet=[1, 2, 3, 4, 5, None])
+
+
+def test_tracklets_have_their_labels_beside_those_of_the_rows(tmp_path: Path) -> None:
+    rows = unit(np.repeat(np.eye(4)[:3], 2, axis=0) + 0.01)
+    tracks = {"tracklet": [7, 7, 5, 5, 9, 9], "frame": [3, 1, 2, 4, 1, 3]}
+    path = tmp_path / "features.parquet"
+    pq.write_table(pa.table({"sample_id": IDS, "feature": rows.tolist(), **tracks}), path)
+    out = tmp_path / "out"
+    options = ("labels.k1=4", "labels.k2=1", "links.alone=2")
+    label(LabelRequest(str(out), str(path), overrides=options), Console(file=io.StringIO()))
+    labels = pq.read_table(out / "pseudo_labels.parquet")["label"].to_pylist()
+    found = pq.read_table(out / "tracklets.parquet").to_pylist()
+    assert [row["tracklet"] for row in found] == [5, 7, 9]
+    assert [row["label"] for row in found] == [labels[2], labels[0], labels[4]]
+    assert len(set(labels)) == 3
+    assert [(row["first_frame"], row["last_frame"]) for row in found] == [(2, 4), (1, 3), (1, 3)]

@@ -9,7 +9,7 @@ import numpy as np
 from tracked_corpus import label_rows, write_corpus
 
 from itkm_core.storage.place import Place
-from pipelines.artifacts.tracklets import TRACKLETS_FILE, tracklet_table
+from pipelines.artifacts.tracklets import TRACKLETS_FILE, corpus_tracklets
 from pipelines.config import load_config
 from pipelines.console import Console
 from pipelines.label.index import FOLDER, Index
@@ -23,7 +23,7 @@ def test_tracklets_lie_beside_the_labels_and_go_with_them(tmp_path: Path) -> Non
     index = Index(out / FOLDER, load_config("tiny", []).labels, False, None, {})
     console = Console(file=io.StringIO(), width=200)
     write_labels(out, labels, {}, index, console, first_id=40, corpus=corpus)
-    assert (out / TRACKLETS_FILE).read_table().equals(tracklet_table(corpus, labels))
+    assert (out / TRACKLETS_FILE).read_table().equals(corpus_tracklets(corpus, labels))
     assert f"tracklets              {out / TRACKLETS_FILE}\n" in console.file.getvalue()
     found = (out / "parameters.json").read_json()["corpus"]
     assert found == {"path": corpus.root, "digest": corpus.digest}

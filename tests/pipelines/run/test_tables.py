@@ -230,6 +230,9 @@ def test_what_to_do_next_is_shown_as_it_can_be_typed(
     assert max(map(len, lines)) <= 80
     assert f"all scores             {shown} evaluate demo/run" in lines
     assert f"your own pictures      {shown} ingest --as folder PATH --out corpus" in lines
+    assert "export" not in console.file.getvalue()
     console = Console(file=io.StringIO(), width=80)
-    print_next(console, run, scored=False)
+    print_next(console, run, scored=False, tracked=True)
     assert "evaluate demo/run" not in console.file.getvalue()
+    said = f"the tracker's files    {shown} export demo/run --as mot --out identities\n"
+    assert said in console.file.getvalue()
