@@ -11,6 +11,7 @@ with those that identities tell, on the same labels over a sweep of eps: Pearson
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -99,11 +100,9 @@ def of_block(run: Path, corpus: Any, block: Any) -> dict[str, Any]:
 
 def after(run: Path) -> dict[str, float]:
     """ARI of each block's labels at the end of a run, from its last evaluation."""
-    import json
-
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     last = [line for line in lines if line["step"].endswith("evaluate")][-1]
-    return {row["group"]: row["ari"] for row in last["facts"]["labels"]}
+    return {row["group"]: row["ari"] for row in last["labels"]}
 
 
 def one_seed(base: Path, seed: int, asked: argparse.Namespace) -> list[dict[str, Any]]:

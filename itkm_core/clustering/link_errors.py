@@ -19,6 +19,7 @@ from itkm_core.clustering.linked_graph import Ints, linked_graph
 from itkm_core.clustering.options import LabelOptions
 from itkm_core.links.means import unit_vectors
 from itkm_core.links.units import Links
+from itkm_core.neighbors.groups import number_in_order
 from itkm_core.neighbors.nearest import nearest
 from itkm_core.neighbors.workers import Workers
 
@@ -90,10 +91,8 @@ def halves(unit_of: Ints) -> tuple[Ints, Ints]:
     place = np.empty(len(unit_of), np.int64)
     place[order] = np.arange(len(unit_of)) - np.repeat(start, sizes)
     later = place >= (sizes[unit_of] + 1) // 2
-    _, first, number = np.unique(2 * unit_of + later, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
-    return rank[number], unit_of[np.sort(first)]
+    number, first = number_in_order(unit_of, later)
+    return number, unit_of[first]
 
 
 def errors_of(labels: Ints, unit_of_half: Ints, apart: Ints) -> LinkErrors:

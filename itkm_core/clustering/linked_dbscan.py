@@ -14,6 +14,7 @@ from itkm_core.clustering.dbscan import Clustering, clustering_of, open_clusters
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph
 from itkm_core.clustering.linked_graph import Ints, LinkedGraph
 from itkm_core.neighbors.csr import Csr
+from itkm_core.neighbors.groups import number_in_order
 from itkm_core.neighbors.kernels import Array, kernel
 
 
@@ -73,10 +74,7 @@ def _with_lone_units(found: Clustering, frames: Ints, alone: int) -> Clustering:
     labels[gone], is_core[gone] = -1, False
     labels[opened], is_core[opened] = len(labels) + opened, True
     kept = labels >= 0
-    _, first, number = np.unique(labels[kept], return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
-    labels[kept] = rank[number]
+    labels[kept], _ = number_in_order(labels[kept])
     return Clustering(labels, is_core)
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from itkm_core.clustering.jaccard import JaccardGraph
 from itkm_core.neighbors.csr import Csr, csr_of_pairs, row_starts
 from itkm_core.neighbors.equal_rows import Groups
+from itkm_core.neighbors.groups import number_in_order
 
 Ints = npt.NDArray[np.int64]
 
@@ -47,14 +48,9 @@ def linked_graph(graph: JaccardGraph, frames: Ints, apart: Ints) -> LinkedGraph:
 def _refined(graph: JaccardGraph, kinds: Ints) -> JaccardGraph:
     """The same graph, with types divided until the units of each agree in `kinds` int64 [U, K]."""
     old = graph.types.group.astype(np.int64)
-    keys = np.column_stack([old, kinds])
-    _, first, number = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    group, first = number_in_order(old, *kinds.T)
     if len(first) == len(graph.within):
         return graph
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
-    group = rank[number.ravel()]
-    first = np.sort(first)
     # Every pair of old types, and each old type with itself, becomes the pairs of what they were divided into.
     parts = csr_of_pairs(old[first], np.arange(len(first)), len(graph.within))
     divided = np.flatnonzero(parts.sizes > 1)

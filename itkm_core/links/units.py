@@ -20,6 +20,7 @@ from itkm_core.errors import LinkError
 from itkm_core.links.chains import chain_in_words
 from itkm_core.links.decisions import NO_DECISIONS, Decisions
 from itkm_core.links.moments import pairs_of_one_moment
+from itkm_core.neighbors.groups import number_in_order
 
 Ints = npt.NDArray[np.int64]
 
@@ -47,14 +48,12 @@ class Links:
     def take(self, rows: npt.NDArray[np.integer]) -> Links:
         """The links among these images, int [M], in their order."""
         found = self.unit_of[rows]
-        kept, first, number = np.unique(found, return_index=True, return_inverse=True)
-        rank = np.empty(len(kept), np.int64)
-        rank[np.argsort(first, kind="stable")] = np.arange(len(kept))
+        number, first = number_in_order(found)
         new = np.full(self.num_units, -1)
-        new[kept] = rank
+        new[found[first]] = np.arange(len(first))
         pairs = new[self.apart]
-        pairs = _each_once(pairs[(pairs >= 0).all(axis=1)], len(kept))
-        return Links(rank[number], pairs, self.alone)
+        pairs = _each_once(pairs[(pairs >= 0).all(axis=1)], len(first))
+        return Links(number, pairs, self.alone)
 
 
 def tracker_links(
@@ -85,10 +84,7 @@ def tracker_links(
     size = num + num_hubs
     graph = coo_array((np.ones(len(starts), np.int8), (starts, ends)), shape=(size, size))
     part = connected_components(graph, directed=False)[1][:num]
-    _, first, number = np.unique(part, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
-    unit_of = rank[number]
+    unit_of, first = number_in_order(part)
 
     moment = pairs_of_one_moment(cameras, frames, blocks)
     # Two boxes of one tracklet in a frame are the tracker's slip, and no two people.

@@ -23,6 +23,14 @@ def number_groups(*columns: npt.ArrayLike) -> tuple[Ints, Ints]:
     return number, first
 
 
+def number_in_order(*columns: npt.ArrayLike) -> tuple[Ints, Ints]:
+    """As `number_groups`, but groups are numbered in order of their first row."""
+    number, first = number_groups(*columns)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[number], np.sort(first)
+
+
 def most_frequent(values: npt.ArrayLike, number: npt.ArrayLike, count: int) -> tuple[Ints, Ints]:
     """The most frequent value of each of `count` groups, and how many rows have it: both int64 [count].
 

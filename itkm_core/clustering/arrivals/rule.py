@@ -22,6 +22,7 @@ from itkm_core.clustering.confidence import confidence, members
 from itkm_core.clustering.dbscan import Clustering, open_clusters
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, JaccardGraph
 from itkm_core.clustering.linked_dbscan import core_units
+from itkm_core.neighbors.groups import number_in_order
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -85,7 +86,7 @@ def place_new(
     border = nearest_cluster(*near, (num_new > 0) & ~core, cores, first)
     rows = np.flatnonzero(is_new & ~core[type_of])
     labels[rows] = border[type_of[rows]]
-    number_in_order(labels, is_new, num_known)
+    number_new_clusters(labels, is_new, num_known)
 
     new_cores, cores = members(graph, labels, is_core & is_new), members(graph, labels, is_core)
     touching: Ints = np.unique(touching_clusters(*near, new_cores, cores), axis=0)
@@ -107,10 +108,7 @@ def _first_rows(labels: Ints, which: Flags, num_clusters: int) -> Ints:
     return first
 
 
-def number_in_order(labels: Ints, is_new: Flags, num_known: int) -> None:
+def number_new_clusters(labels: Ints, is_new: Flags, num_known: int) -> None:
     """Renumber the new clusters in order of first member, after the known ones."""
     rows = np.flatnonzero(is_new & (labels >= num_known))
-    found, row, which = np.unique(labels[rows], return_index=True, return_inverse=True)
-    rank = np.empty(len(found), np.int64)
-    rank[np.argsort(row, kind="stable")] = np.arange(len(found))
-    labels[rows] = num_known + rank[which]
+    labels[rows] = num_known + number_in_order(labels[rows])[0]

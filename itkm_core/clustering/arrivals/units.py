@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from itkm_core.clustering.arrivals.rule import Flags, Ints, Placed, number_in_order, place_new
+from itkm_core.clustering.arrivals.rule import Flags, Ints, Placed, number_new_clusters, place_new
 from itkm_core.clustering.confidence import confidence
 from itkm_core.clustering.dbscan import Clustering
 from itkm_core.clustering.linked_graph import LinkedGraph
@@ -47,7 +47,7 @@ def place_units(
     is_core[is_new & (labels < 0)] = False
     opened = np.flatnonzero(is_new & (labels < 0) & (frames >= alone))
     labels[opened], is_core[opened] = len(labels) + num_known + opened, True
-    number_in_order(labels, is_new, num_known)
+    number_new_clusters(labels, is_new, num_known)
     support = confidence(
         linked.graph, Clustering(labels, is_core), eps=eps, which=is_new, frames=linked.frames
     )

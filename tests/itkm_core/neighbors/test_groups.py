@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from itkm_core.neighbors.groups import most_frequent, number_groups
+from itkm_core.neighbors.groups import most_frequent, number_groups, number_in_order
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -42,3 +42,10 @@ def test_the_most_frequent_value_as_counting_finds_it(seed: int) -> None:
         counts = Counter(values[(groups == group) & (values >= 0)].tolist())
         best = min(counts, key=lambda value: (-counts[value], value), default=-1)
         assert (found[group], sizes[group]) == (best, counts[best])
+
+
+def test_groups_are_numbered_in_order_of_their_first_row():
+    number, first = number_in_order([7, 3, 7, 3, 5], [0, 0, 1, 0, 0])
+    assert number.tolist() == [0, 1, 2, 1, 3]
+    assert first.tolist() == [0, 1, 2, 4]
+    assert [each.tolist() for each in number_in_order([])] == [[], []]
