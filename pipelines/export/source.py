@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from itkm_core.corpus.schema import Corpus
-from itkm_core.errors import CorpusError, StorageError
+from itkm_core.errors import CorpusError, StorageError, shortened
 from itkm_core.storage.place import Place
 from pipelines.artifacts.labels import LABELS_FILE
 from pipelines.artifacts.run_folder import RunFolder, read_run
-from pipelines.artifacts.tracklets import TRACKLETS_FILE
+from pipelines.artifacts.tracklets import SCHEMA, TRACKLETS_FILE
 from pipelines.config import make_config
 from pipelines.export.identities import joined_clusters
 from pipelines.label.group import PARAMETERS_FILE
@@ -75,7 +76,17 @@ def _tables(place: Place) -> tuple[pa.Table, pa.Table]:
     ):
         if not (place / name).exists():
             raise StorageError(f"{place} has no {name}: {why}")
-    return (place / LABELS_FILE).read_table(), (place / TRACKLETS_FILE).read_table()
+    labels = _columns(place / LABELS_FILE, ("sample_id", "scenario", "group", "label"))
+    return labels, _columns(place / TRACKLETS_FILE, SCHEMA.names)
+
+
+def _columns(place: Place, names: Sequence[str]) -> pa.Table:
+    try:
+        return place.read_table(columns=list(names))
+    except (OSError, pa.ArrowException) as error:
+        raise StorageError(
+            f"{place} is damaged, or lacks columns: {shortened(error)}; label again"
+        ) from error
 
 
 def _check_same(corpus: Corpus, digest: Any, place: Place) -> None:

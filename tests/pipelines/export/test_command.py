@@ -204,6 +204,10 @@ def test_what_cannot_be_exported_is_said_before_anything_is_written(
     (place / "parameters.json").write_json(record)
     with pytest.raises(CorpusError, match="is not the one that"):
         export(labels, "mot", out, console)
+    for broken in (b"no table", (place / LABELS_FILE).read_bytes()):
+        (place / TRACKLETS_FILE).write_bytes(broken)
+        with pytest.raises(StorageError, match=r"tracklets\.parquet is damaged, or lacks columns"):
+            export(labels, "mot", out, console)
     (place / TRACKLETS_FILE).remove()
     with pytest.raises(StorageError, match=r"has no tracklets\.parquet"):
         export(labels, "mot", out, console)
