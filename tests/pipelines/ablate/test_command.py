@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tracked_corpus import write_corpus
 
 from itkm_core.errors import ConfigError, CorpusError, LabelError, StorageError, TrainingError
 from itkm_core.storage.place import Place
@@ -44,6 +45,18 @@ def corpus(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> str:
 def study_of(corpus: str, out: Path, *overrides: str, **options: str) -> Study:
     chosen = {"seeds": "3", "rows": "", **options}
     return open_study(corpus, "tiny", [*SMALL, *overrides], out=str(out), **chosen)
+
+
+def test_a_corpus_with_tracklets_has_the_rows_of_links(tmp_path: Path) -> None:
+    splits = {"split": ["train", "query", "gallery"] * 2, "person": [1, 2, 2] * 2}
+    for name, tracklets in (("plain", [-1] * 6), ("tracked", range(6))):
+        corpus = write_corpus(tmp_path / name, **splits, tracklet=list(tracklets))
+        study = study_of(corpus.root, tmp_path / f"out-{name}")
+        rows = {row.name for row in study.plan.rows}
+        assert {"baseline", "full"} <= rows
+        assert {"links", "without-links"} & rows == (
+            {"links", "without-links"} if name == "tracked" else set()
+        )
 
 
 @pytest.mark.ray
