@@ -44,6 +44,7 @@ LONGEST_FIRST = [
         "tests/pipelines/label/test_corpus.py",
         "tests/pipelines/label/test_corpus_tasks.py",
         "tests/pipelines/ingest/test_make.py",
+        "tests/pipelines/ingest/test_cuts.py",
         "tests/pipelines/steps/test_label_spans.py",
         "tests/pipelines/telemetry/test_handle.py",
         "tests/pipelines/training/test_failures.py",

@@ -10,6 +10,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from itkm_core.collections.tracks.frames import Picture
+
 Box = tuple[int, int, int, int, int, int]
 """frame, id, left, top, width, height."""
 
@@ -55,6 +57,10 @@ def number_of(pixels: NDArray[np.uint8]) -> int:
     """The number of a picture of `numbered`, from its lower right, whatever a codec did to it."""
     height, width = pixels.shape[:2]
     return round(float(pixels[height * 3 // 4 :, width * 3 // 4 :].mean()) / 3)
+
+
+def whole(picture: Picture) -> NDArray[np.uint8]:
+    return picture.part(0, 0, picture.width, picture.height)
 
 
 def walkers(boxes: Sequence[Box], num: int, height: int = 120, width: int = 160) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from itkm_core.collections.tracks.frames import Picture
+
 
 def pixel_boxes(box: np.ndarray, width: int, height: int) -> np.ndarray:
     """int32 [N, 4]: left, top, right and bottom in pixels, right and bottom not included, clipped to the frame.
@@ -24,11 +26,11 @@ def pixel_boxes(box: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.where(empty[:, None], 0, pixels).astype(np.int32)
 
 
-def cut(pixels: np.ndarray, boxes: Sequence[Sequence[int]], quality: int) -> list[bytes]:
-    """The JPEGs of `boxes` (left, top, right, bottom) of a frame, uint8 [height, width, 3]."""
+def cut(picture: Picture, boxes: Sequence[Sequence[int]], quality: int) -> list[bytes]:
+    """The JPEGs of `boxes` (left, top, right, bottom) of a frame."""
     crops = []
     for left, top, right, bottom in boxes:
         file = io.BytesIO()
-        Image.fromarray(pixels[top:bottom, left:right]).save(file, "JPEG", quality=quality)
+        Image.fromarray(picture.part(left, top, right, bottom)).save(file, "JPEG", quality=quality)
         crops.append(file.getvalue())
     return crops

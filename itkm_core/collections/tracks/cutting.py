@@ -43,19 +43,19 @@ def cut_span(span: SpanCrops) -> Iterator[tuple[int, bytes | BadImage]]:
     else:
         frames = video.decoded(span.path, wanted, span.seeks)
     missing = np.ones(len(span.at), bool)
-    for at, pixels in frames:
+    for at, picture in frames:
         rows = range(np.searchsorted(span.at, at), np.searchsorted(span.at, at, side="right"))
         missing[rows.start : rows.stop] = False
-        height, width = pixels.shape[:2]
-        if (width, height) != span.size:
+        if (picture.width, picture.height) != span.size:
             right = " x ".join(map(str, span.size))
             bad = BadImage(
-                "unreadable", f"the frame has {width} x {height} pixels, the first {right}"
+                "unreadable",
+                f"the frame has {picture.width} x {picture.height} pixels, the first {right}",
             )
             yield from ((row, bad) for row in rows)
         else:
             boxes = span.boxes[rows.start : rows.stop].tolist()
-            yield from zip(rows, cut(pixels, boxes, span.quality), strict=True)
+            yield from zip(rows, cut(picture, boxes, span.quality), strict=True)
     for row in np.flatnonzero(missing).tolist():
         bad = BadImage("unreadable", f"frame {span.number[row]} of {span.path} cannot be decoded")
         yield row, bad

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,6 +32,20 @@ class Frames:
     def at(self, number: np.ndarray) -> np.ndarray:
         """int64 [N]: how `video.decoded` and `pictures.decoded` call the frames of these numbers."""
         return number - 1 if self.pts is None else self.pts[number - 1]
+
+
+class Picture(NamedTuple):
+    """A decoded frame, upright: its size in pixels, and part(left, top, right, bottom), uint8 [h, w, 3] RGB, which
+    lies inside and is without right and bottom."""
+
+    width: int
+    height: int
+    part: Callable[[int, int, int, int], np.ndarray]
+
+    @classmethod
+    def of(cls, pixels: np.ndarray) -> Picture:
+        height, width = pixels.shape[:2]
+        return cls(width, height, lambda left, top, right, bottom: pixels[top:bottom, left:right])
 
 
 class Span(NamedTuple):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from itkm_core.collections.finding import find_pictures
 from itkm_core.collections.numbering import natural_order
-from itkm_core.collections.tracks.frames import Frames
+from itkm_core.collections.tracks.frames import Frames, Picture
 from itkm_core.corpus.images import NO_LIMITS, BadImage, decode_whole, inspect_image
 from itkm_core.errors import CorpusError
 from itkm_core.storage.paths import join, read_bytes
@@ -36,10 +34,10 @@ def folder_frames(path: str) -> Frames:
 
 def decoded(
     path: str, wanted: Sequence[int], names: Sequence[str]
-) -> Iterator[tuple[int, np.ndarray]]:
-    """(place, uint8 [height, width, 3] RGB) of those of the `wanted` frames that can be decoded. names: of each."""
+) -> Iterator[tuple[int, Picture]]:
+    """(place, picture) of those of the `wanted` frames that can be decoded. names: of each."""
     for at, name in zip(wanted, names, strict=True):
         try:
-            yield at, decode_whole(read_bytes(join(path, name)))
+            yield at, Picture.of(decode_whole(read_bytes(join(path, name))))
         except (BadImage, OSError):
             continue

@@ -8,19 +8,22 @@ keyframe, and those that an edit list leaves out.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pyarrow import fs
 
-from itkm_core.collections.tracks.frames import Frames
+from itkm_core.collections.tracks.frames import Frames, Picture
 from itkm_core.errors import ConfigError, CorpusError
 from itkm_core.storage.paths import resolve
 
 if TYPE_CHECKING:
     import av
 
+_PLANAR = ("yuv420p", "yuvj420p")
+_OUT_OF_ORDER = 32
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD")
 """Files that name other files, or addresses, to read."""
 
@@ -77,8 +80,8 @@ def video_frames(path: str) -> Frames:
 
 def decoded(
     path: str, wanted: Sequence[int], seeks: Sequence[int]
-) -> Iterator[tuple[int, np.ndarray]]:
-    """(time, uint8 [height, width, 3] RGB, upright) of those of the `wanted` frames that can be decoded, in order.
+) -> Iterator[tuple[int, Picture]]:
+    """(time, picture) of those of the `wanted` frames that can be decoded.
 
     wanted: ascending times (`Frames.pts`) from one keyframe on, or, where `seeks` is empty, places from 0.
     seeks: times to begin at, tried in turn until one leads to the first wanted frame or before it; then the beginning.
@@ -93,48 +96,83 @@ def decoded(
                 stream.codec_context.thread_count = 1  # other spans have the other CPUs
                 if seek is not None:
                     container.seek(seek, stream=stream)
-                frames = _all_frames(container, stream, av)
                 if not seeks:
-                    yield from _picked(((n, f) for n, f in enumerate(frames)), wanted)
+                    yield from _picked(enumerate(_frames(container, stream, av, None)), wanted)
                     return
-                timed = ((f.pts, f) for f in frames if f.pts is not None)
+                frames = _frames(container, stream, av, set(wanted))
+                timed = ((frame.pts, frame) for frame in frames if frame.pts is not None)
                 first = next(timed, None)
                 if first is not None and (first[0] <= wanted[0] or seek is None):
-                    yield from _picked(_chain(first, timed), wanted)
+                    yield from _picked(chain([first], timed), wanted)
                     return
     except (av.error.FFmpegError, EOFError) as error:
         raise _no_video(path, _said(error)) from error
 
 
-def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
-
-
-def _all_frames(container: Any, stream: Any, av: Any) -> Iterator[av.VideoFrame]:
-    """What can be decoded; a damaged packet costs its frames alone."""
-    packets = container.demux(stream)
+def _frames(
+    container: Any, stream: Any, av: Any, wanted: set[int] | None
+) -> Iterator[av.VideoFrame]:
+    """What can be decoded; a damaged packet costs its frames alone. Frames that are not `wanted`, and that no other
+    needs, are passed over, which saves up to half of the work."""
+    packets, decoder = container.demux(stream), stream.codec_context
     while True:
         try:
             packet = next(packets, None)
         except av.error.InvalidDataError:
             packet = None
+        if wanted is not None and packet is not None:
+            decoder.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
         with contextlib.suppress(av.error.InvalidDataError, EOFError):
-            yield from stream.codec_context.decode(packet)
+            yield from decoder.decode(packet)
         if packet is None or not packet.size:
             return
 
 
 def _picked(
-    frames: Iterator[tuple[int, Any]], wanted: Sequence[int]
-) -> Iterator[tuple[int, np.ndarray]]:
-    waiting, last = set(wanted), wanted[-1]
+    frames: Iterable[tuple[int, Any]], wanted: Sequence[int]
+) -> Iterator[tuple[int, Picture]]:
+    waiting, beyond = set(wanted), 0
     for at, frame in frames:
-        if at in waiting and not frame.is_corrupt:
-            pixels = frame.to_ndarray(format="rgb24", threads=1)
-            yield at, np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
-        if at >= last:
+        if at in waiting:
+            waiting.remove(at)
+            if not frame.is_corrupt:
+                yield at, _picture(frame)
+        beyond += at > wanted[-1]
+        # Where frames are passed over, a decoder may not know the order of those that are left.
+        if not waiting or beyond > _OUT_OF_ORDER:
             return
+
+
+def _picture(frame: av.VideoFrame) -> Picture:
+    turns = round(frame.rotation / 90) % 4
+    width, height = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
+    whole: list[np.ndarray] = []
+    # Of an odd size, or another format, colours are not shared by two pixels by two alone.
+    apart = not turns and frame.format.name in _PLANAR and not frame.width % 2 | frame.height % 2
+
+    def part(left: int, top: int, right: int, bottom: int) -> np.ndarray:
+        if apart:
+            return _converted(frame, left, top, right, bottom)
+        if not whole:
+            whole.append(np.rot90(frame.to_ndarray(format="rgb24", threads=1), turns))
+        return whole[0][top:bottom, left:right]
+
+    return Picture(width, height, part)
+
+
+def _converted(frame: av.VideoFrame, left: int, top: int, right: int, bottom: int) -> np.ndarray:
+    """A part of a frame as RGB, the same pixels as of the whole: to convert all of it takes as long as to decode it."""
+    x, y = left & ~1, top & ~1  # two pixels by two share a colour
+    part = pyav().VideoFrame(-(-(right - x) // 2) * 2, -(-(bottom - y) // 2) * 2, frame.format.name)
+    for number, (given, taken) in enumerate(zip(frame.planes, part.planes, strict=True)):
+        step = 1 if number == 0 else 2
+        pixels = np.frombuffer(given, np.uint8).reshape(-1, given.line_size)
+        out = np.frombuffer(taken, np.uint8).reshape(-1, taken.line_size)
+        pixels = pixels[y // step : y // step + taken.height, x // step : x // step + taken.width]
+        out[: pixels.shape[0], : pixels.shape[1]] = pixels
+    part.colorspace, part.color_range = frame.colorspace, frame.color_range
+    rgb: np.ndarray = part.to_ndarray(format="rgb24", threads=1)
+    return rgb[top - y : bottom - y, left - x : right - x]
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from itkm_core.collections.tracks.crops import cut, pixel_boxes
+from itkm_core.collections.tracks.frames import Picture
 
 
 @pytest.mark.parametrize(
@@ -38,9 +39,11 @@ def test_pixels_of_a_box(box, pixels) -> None:
 def test_crops_are_what_is_in_the_boxes() -> None:
     frame = np.zeros((60, 80, 3), np.uint8)
     frame[11:32, 7:20] = (200, 30, 30)
-    inside, outside = cut(frame, [(7, 11, 20, 32), (30, 0, 31, 60)], 95)
+    inside, outside = cut(Picture.of(frame), [(7, 11, 20, 32), (30, 0, 31, 60)], 95)
     for data, size, colour in ((inside, (13, 21), (200, 30, 30)), (outside, (1, 60), (0, 0, 0))):
         with Image.open(io.BytesIO(data)) as image:
             assert (image.format, image.size) == ("JPEG", size)
             assert np.abs(np.asarray(image).astype(int) - colour).max() <= 3
-    assert len(cut(frame, [(0, 0, 80, 60)], 20)[0]) < len(cut(frame, [(0, 0, 80, 60)], 95)[0])
+    assert len(cut(Picture.of(frame), [(0, 0, 80, 60)], 20)[0]) < len(
+        cut(Picture.of(frame), [(0, 0, 80, 60)], 95)[0]
+    )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from made import encoded
-from made_video import number_of, numbered
+from made_video import number_of, numbered, whole
 
 from itkm_core.collections.tracks.pictures import decoded, folder_frames
 from itkm_core.errors import CorpusError
@@ -18,7 +18,7 @@ def test_frames_are_in_natural_order(tmp_path: Path) -> None:
     assert (frames.width, frames.height, frames.num) == (96, 64, 12)
     wanted = [1, 9, 10]
     names = [frames.names[at] for at in wanted]
-    found = {at: number_of(pixels) for at, pixels in decoded(str(tmp_path), wanted, names)}
+    found = {at: number_of(whole(picture)) for at, picture in decoded(str(tmp_path), wanted, names)}
     assert found == {1: 2, 9: 10, 10: 11}
 
 

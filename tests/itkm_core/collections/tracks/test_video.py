@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from made_video import number_of, numbered, write_video
+from made_video import number_of, numbered, whole, write_video
 from pyarrow import fs
 
 from itkm_core.collections.tracks import video
@@ -17,9 +17,10 @@ from itkm_core.errors import ConfigError, CorpusError
 NUM = 40
 
 
-def all_numbers(path: Path) -> list[int]:
-    """The slow twin: every frame from the beginning."""
-    return [number_of(pixels) for _, pixels in decoded(str(path), range(NUM), [])]
+def plain(path: Path) -> list[np.ndarray]:
+    """The slow twin: every frame from the beginning, whole."""
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,8 @@ def test_any_frame_can_be_reached(tmp_path: Path, name: str, options) -> None:
     path = write_video(tmp_path / name, numbered(NUM), **options)
     frames = video_frames(str(path))
     assert (frames.width, frames.height, frames.num) == (96, 64, NUM)
-    assert all_numbers(path) == list(range(1, NUM + 1))
+    expected = plain(path)
+    assert [number_of(pixels) for pixels in expected] == list(range(1, NUM + 1))
     wanted = np.array([3, 4, 11, 12, 13, 29, 40])
     spans = plan_spans(frames, wanted, cpus=1)
     assert [n for span in spans for n in wanted[span.start : span.stop]] == wanted.tolist()
@@ -49,11 +51,12 @@ def test_any_frame_can_be_reached(tmp_path: Path, name: str, options) -> None:
         mine = wanted[span.start : span.stop]
         found = list(decoded(str(path), frames.at(mine).tolist(), span.seeks))
         assert [at for at, _ in found] == frames.at(mine).tolist()
-        assert [number_of(pixels) for _, pixels in found] == mine.tolist()
+        for number, (_, picture) in zip(mine, found, strict=True):
+            assert np.array_equal(whole(picture), expected[number - 1])
     for number in wanted:
         (span,) = plan_spans(frames, np.array([number]), cpus=1)
-        ((_, pixels),) = decoded(str(path), frames.at(np.array([number])).tolist(), span.seeks)
-        assert number_of(pixels) == number
+        ((_, picture),) = decoded(str(path), frames.at(np.array([number])).tolist(), span.seeks)
+        assert number_of(whole(picture)) == number
 
 
 def test_a_video_without_times_is_counted(tmp_path: Path) -> None:
@@ -62,7 +65,7 @@ def test_a_video_without_times_is_counted(tmp_path: Path) -> None:
     assert frames.num == NUM
     assert frames.pts is None
     (span,) = plan_spans(frames, np.array([2, 39]), cpus=8)
-    found = [number_of(pixels) for _, pixels in decoded(str(path), [1, 38], span.seeks)]
+    found = [number_of(whole(picture)) for _, picture in decoded(str(path), [1, 38], span.seeks)]
     assert found == [2, 39]
 
 
@@ -71,8 +74,8 @@ def test_a_seek_that_leads_too_far_is_tried_again(tmp_path: Path) -> None:
     frames = video_frames(str(path))
     assert frames.pts is not None
     late, at = int(frames.pts[30]), frames.at(np.array([5])).tolist()
-    ((_, pixels),) = decoded(str(path), at, [late, late])
-    assert number_of(pixels) == 5
+    ((_, picture),) = decoded(str(path), at, [late, late])
+    assert number_of(whole(picture)) == 5
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,9 @@ def test_a_rotated_video_is_upright(tmp_path: Path, rotation: float, corner) -> 
     frames = video_frames(str(path))
     turned = rotation % 180 != 0
     assert (frames.width, frames.height) == ((64, 96) if turned else (96, 64))
-    (_, pixels), *_ = decoded(str(path), [0], [])
+    (_, picture), *_ = decoded(str(path), [0], [])
+    assert (picture.width, picture.height) == (frames.width, frames.height)
+    pixels = whole(picture)
     assert pixels.shape == (frames.height, frames.width, 3)
     rows, columns = np.nonzero(pixels[..., 0].astype(int) - pixels[..., 1] > 100)  # the red corner
     middle = (rows.mean() > frames.height / 2, columns.mean() > frames.width / 2)
@@ -94,8 +99,30 @@ def test_odd_sizes(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mkv", numbered(3, 63, 95), pixels="yuv444p")
     frames = video_frames(str(path))
     assert (frames.width, frames.height) == (95, 63)
-    (_, pixels), *_ = decoded(str(path), [2], [])
-    assert number_of(pixels) == 3
+    (_, picture), *_ = decoded(str(path), [2], [])
+    assert number_of(whole(picture)) == 3
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels", "size"),
+    [
+        ("libx264", "yuv420p", (62, 94)),
+        ("mjpeg", "yuvj420p", (62, 94)),
+        ("libvpx-vp9", "yuv420p", (63, 95)),
+        ("libx264rgb", "rgb24", (62, 94)),
+    ],
+)
+def test_a_part_has_the_pixels_of_the_whole(tmp_path: Path, codec, pixels, size) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (2, *size, 3), np.uint8)
+    path = write_video(tmp_path / "v.mkv", noise, codec=codec, pixels=pixels)
+    for (_, picture), expected in zip(decoded(str(path), [0, 1], []), plain(path), strict=True):
+        for _ in range(50):
+            (left, right), (top, bottom) = (
+                sorted(rng.choice(n + 1, 2, replace=False)) for n in size[::-1]
+            )
+            part = picture.part(left, top, right, bottom)
+            assert np.array_equal(part, expected[top:bottom, left:right])
 
 
 def test_a_truncated_video(tmp_path: Path) -> None:
@@ -131,7 +158,7 @@ def test_a_damaged_packet_costs_frames_of_its_own(tmp_path: Path) -> None:
     frames = video_frames(str(path))
     at = frames.at(np.array([20, 21, 22])).tolist()
     assert frames.num == NUM
-    assert [number_of(pixels) for _, pixels in decoded(str(path), at, [at[0]])] == [20, 22]
+    assert [number_of(whole(picture)) for _, picture in decoded(str(path), at, [at[0]])] == [20, 22]
 
 
 @pytest.mark.parametrize(
@@ -179,8 +206,8 @@ def test_a_video_in_an_object_store(tmp_path: Path, monkeypatch) -> None:
     frames = video_frames("s3://bucket/v.mp4")
     assert frames.num == NUM
     (span,) = plan_spans(frames, np.array([30]), cpus=1)
-    ((_, pixels),) = decoded("s3://bucket/v.mp4", frames.at(np.array([30])).tolist(), span.seeks)
-    assert number_of(pixels) == 30
+    ((_, picture),) = decoded("s3://bucket/v.mp4", frames.at(np.array([30])).tolist(), span.seeks)
+    assert number_of(whole(picture)) == 30
 
 
 def test_without_pyav(tmp_path: Path, monkeypatch) -> None:
