@@ -2,10 +2,12 @@
 
     python benchmarks/links.py [--json FILE] [--seeds 3] [--rounds 2] [--tracker-noise 0] [overrides ...]
 
-For each seed people are filmed (`itkm synth --video`) and two runs are made on the same corpus, with `labels.links=off`
-and `auto`. Before training, `frames` is the best of swept values of k1 and eps by the identities, which nobody has, and
-`links` chooses both by tracklets (`labels.k1=auto labels.eps=auto`). Then the errors that tracklets tell are compared
-with those that identities tell, on the same labels over a sweep of eps: Pearson's correlation, by block.
+For each seed people are filmed (`itkm synth --video`) and two runs are made on the same corpus: `off` without links, with
+the method's k1 of 30 and eps chosen by the plateau, and `auto` with links, k1 and eps chosen by tracklets. `at end` are
+their ARI after the same training steps. Before training, `frames` is the best of all swept values of k1 and eps by the
+identities, which nobody has, `alone` that of the tracklets themselves, and `links` what `auto` begins with. `merge` and
+`split` compare the errors that tracklets tell with those that identities tell, on the same labels over a sweep of eps:
+Pearson's correlation.
 """
 
 from __future__ import annotations
@@ -91,7 +93,7 @@ def of_block(run: Path, corpus: Any, block: Any) -> dict[str, Any]:
     told_at, true_at = np.array(told).T, np.array(true).T
     return {
         "frames": plain,
-        "tracklets alone": score(links.unit_of, person),
+        "alone": score(links.unit_of, person),
         "links": score(linked.found.labels, person),
         "merge": float(np.corrcoef(told_at[0], true_at[0])[0, 1]),
         "split": float(np.corrcoef(told_at[1], true_at[1])[0, 1]),
@@ -116,9 +118,9 @@ def one_seed(base: Path, seed: int, asked: argparse.Namespace) -> list[dict[str,
     ends = {}
     for links in ("off", "auto"):
         run = base / f"{links}-{seed}"
-        chosen = ("labels.k1=auto", "labels.eps=auto") if links == "auto" else ()
+        k1 = ("labels.k1=30", "labels.k2=6") if links == "off" else ("labels.k1=auto",)
         rounds = (f"homogeneous_rounds={asked.rounds}", "heterogeneous_rounds=0")
-        words = (f"labels.links={links}", *rounds, *chosen, *asked.overrides)
+        words = (f"labels.links={links}", *rounds, *k1, "labels.eps=auto", *asked.overrides)
         command("run", "--corpus", str(corpus), "--out", str(run), *words)
         ends[links] = after(run)
     opened = Corpus.open(corpus)
@@ -126,7 +128,7 @@ def one_seed(base: Path, seed: int, asked: argparse.Namespace) -> list[dict[str,
     for scenario, group in opened.groups():
         block = Block(scenario, group)
         found = of_block(base / f"auto-{seed}", opened, block)
-        trained = {f"{name}, trained": end[block.name] for name, end in ends.items()}
+        trained = {f"{name} at end": end[block.name] for name, end in ends.items()}
         rows.append({"seed": seed, "block": block.name, **found, **trained})
     return rows
 
