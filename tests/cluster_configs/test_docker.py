@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 DOCKERFILE = ROOT / "cluster_configs/docker/Dockerfile"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = ("cpu", "gpu", "report")
+EXTRAS = ("cpu", "gpu", "report", "video")
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -55,9 +55,9 @@ def test_the_image_installs_the_extras_with_the_pins() -> None:
     (install,) = [text for word, text in instructions() if word == "RUN" and "pip install" in text]
     words = shlex.split(install)
     assert words[words.index("--constraint") + 1] == "constraints.txt"
-    assert words[-1] == ".[${EXTRA},report]"
+    assert words[-1] == ".[${EXTRA},report,video]"
     assert ("ARG", "EXTRA=cpu") in instructions()
-    assert {"cpu", "gpu", "report"} <= PROJECT["optional-dependencies"].keys()
+    assert {"cpu", "gpu", "report", "video"} <= PROJECT["optional-dependencies"].keys()
 
 
 def test_the_python_is_one_the_project_runs_on() -> None:
