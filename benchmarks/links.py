@@ -2,7 +2,7 @@
 
     python benchmarks/links.py [--json FILE] [--seeds 3] [--rounds 2] [--tracker-noise 0] [overrides ...]
 
-For each seed people are filmed (`itkm synth --video`) and two runs are made on the same corpus: `off` without links, with
+For each seed people are filmed (`itkm synth --video`) and two runs are made on one corpus: `off` without links, with
 the method's k1 of 30 and eps chosen by the plateau, and `auto` with links, k1 and eps chosen by tracklets. `at end` are
 their ARI after the same training steps. Before training, `frames` is the best of all swept values of k1 and eps by the
 identities, which nobody has, `alone` that of the tracklets themselves, and `links` what `auto` begins with. `merge` and
