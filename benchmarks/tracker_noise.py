@@ -4,7 +4,7 @@
 
 People are filmed as `itkm synth --video` does it, and every third frame's crops go through the recipe tiny's untrained
 encoder. `mixed`: share of tracks that hold two people. `frames`: labels of the frames one by one, with the recipe's
-k1 and eps; `links`: with the tracks, k1 and eps chosen by them. Medians over seeds and the two groups.
+k1 and eps; `links`: with the tracks, k1 and eps chosen by them. Medians over seeds.
 """
 
 from __future__ import annotations
@@ -125,13 +125,16 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=20)
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     asked = parser.parse_args()
-    tables = [of_group(seed, asked.people, g) for seed in range(asked.seeds) for g in (0, 1)]
-    medians = [
-        {name: statistics.median(row[name] for row in rows) for name in rows[0]}
-        for rows in zip(*tables, strict=True)
-    ]
-    show("medians", medians)
-    record(asked.json, {"rows": tables, "medians": medians})
+    results = {}
+    for group, name in enumerate(("day", "night")):
+        tables = [of_group(seed, asked.people, group) for seed in range(asked.seeds)]
+        medians = [
+            {what: statistics.median(row[what] for row in rows) for what in rows[0]}
+            for rows in zip(*tables, strict=True)
+        ]
+        show(f"{name}, medians", medians)
+        results[name] = {"rows": tables, "medians": medians}
+    record(asked.json, results)
 
 
 if __name__ == "__main__":
