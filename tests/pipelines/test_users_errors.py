@@ -14,7 +14,7 @@ import pipelines.cli as cli
 from itkm_core.errors import CorpusError, ItkmError
 from pipelines.doctor.ask import ask, cluster_nodes
 from pipelines.faults import carried, unwrapped, users_error
-from pipelines.ingest.mapped import mapped
+from pipelines.ingest import mapped as passes
 from pipelines.steps.label_spans import RayTasks
 from pipelines.steps.tasks import remote
 
@@ -42,7 +42,7 @@ def spanned(*_: Any) -> Any:
 
 
 def by_data(step: Callable[..., Any]) -> Any:
-    return list(mapped([pa.table({"row": [1]})], step, None))
+    return list(passes.mapped([pa.table({"row": [1]})], step, None))
 
 
 def bare(*_: Any) -> Any:
