@@ -98,6 +98,8 @@ def _read(file: Place) -> _Cameras:
         lines = [
             f"{'.'.join(map(str, item['loc'])) or 'file'}: {re.sub('^Value error, ', '', item['msg'])}"
             for item in error.errors()
+            # A list whose entries are refused counts as empty, which is no fault of its own.
+            if item["type"] != "too_short" or error.error_count() == 1
         ]
         raise ConfigError(
             f"{file} is no list of cameras: {'; '.join(lines)}; expected `cameras:` with video, tracks and camera "

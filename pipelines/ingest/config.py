@@ -221,5 +221,7 @@ def _validated(values: dict[str, Any], where: str) -> IngestConfig:
             f"{'.'.join(map(str, item['loc'])) or 'config'}: "
             f"{item['msg'].removeprefix('Value error, ')} (got {item['input']!r})"
             for item in error.errors()
+            # A list whose entries are refused counts as empty, which is no fault of its own.
+            if item["type"] != "too_short" or error.error_count() == 1
         ]
         raise ConfigError(f"{where} is not valid:\n  " + "\n  ".join(lines)) from error
