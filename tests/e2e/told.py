@@ -14,6 +14,7 @@ Ask = Callable[[str], Any]  # the JSON at a path of the dashboard
 BLOCKS = ("ucc/0", "ucc/1", "uvi/0", "uvi/1")
 TASKS = {f"label[{block}]" for block in BLOCKS} | {"match[ucc]", "match[uvi]", "evaluate"}
 DATASETS = {"round-002 extract", "round-002 frozen", "final extract"}
+OF_TRACKLETS = {"itkm_merge_errors", "itkm_split_errors"}  # which this run's corpus has not
 JOBS = {"round-002-prompts-stage-2", "round-002-train-stage-3"}
 
 
@@ -30,6 +31,9 @@ def metrics_now(ask: Ask) -> str:
 def check_metrics(text: str) -> None:
     """Every gauge of the run is there, with its help and its tags."""
     for name, (words, tags) in GAUGES.items():
+        if name in OF_TRACKLETS:
+            assert name not in text
+            continue
         assert f"# HELP ray_{name} {words}\n" in text
         series = re.findall(rf"^ray_{name}{{(.*)}} \S+$", text, re.M)
         assert series, name
