@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from itkm_core.links.decisions import NO_DECISIONS, decisions_file, read_decisions
@@ -34,4 +36,4 @@ def feature_links(given: FeatureSet, config: RunConfig) -> Links | None:
     links = tracker_links(
         camera, tracklet, frame, decisions, block=block, name=lambda row: str(given.ids[row])
     )
-    return Links(links.unit_of, links.apart, config.links.alone)
+    return replace(links, alone=config.links.alone)

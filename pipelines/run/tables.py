@@ -38,7 +38,7 @@ def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
             memory = "" if needed is None else f", about {gigabytes(needed)} of memory"
             return (
                 f"{facts['clusters']:,} clusters, outliers {100 * facts['outlier_share']:.1f} %, "
-                f"largest {100 * facts['largest_share']:.1f} %{moved}{of_errors(facts)}{chosen}{memory}"
+                f"largest {100 * facts['largest_share']:.1f} %{moved}{_of_errors(facts)}{chosen}{memory}"
             )
         case Kind.PROMPTS:
             before, after = facts["scenario_cosine_before"], facts["scenario_cosine"]
@@ -55,7 +55,7 @@ def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
             return "mAP " + ", ".join(scores) if rows else "no query and gallery images"
 
 
-def of_errors(facts: Mapping[str, Any]) -> str:
+def _of_errors(facts: Mapping[str, Any]) -> str:
     """What tracklets say about the labels: see `itkm_core.clustering.link_errors`."""
     words = [
         f"{name} {percent(facts[key])} %"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def block_links(corpus: Corpus, plan: LinkPlan, ids: np.ndarray) -> Links:
         return corpus_links(corpus, plan).take(ids)
     index = corpus.index(["camera", "tracklet", "frame"])
     camera, tracklet, frame = (index[name].to_numpy()[ids] for name in index.column_names)
-    return _with_alone(tracker_links(camera, tracklet, frame), plan)
+    return replace(tracker_links(camera, tracklet, frame), alone=plan.alone)
 
 
 def corpus_links(corpus: Corpus, plan: LinkPlan) -> Links:
@@ -67,11 +67,7 @@ def corpus_links(corpus: Corpus, plan: LinkPlan) -> Links:
         return f"{index['scenario'][place]}:{index['uri'][place]}"
 
     links = tracker_links(camera, tracklet, frame, decisions, block=block, name=name)
-    return _with_alone(links, plan)
-
-
-def _with_alone(links: Links, plan: LinkPlan) -> Links:
-    return Links(links.unit_of, links.apart, plan.alone)
+    return replace(links, alone=plan.alone)
 
 
 def _decisions(corpus: Corpus, plan: LinkPlan) -> Decisions:
