@@ -13,13 +13,16 @@ import pyarrow as pa
 from itkm_core.collections.files import SetAside
 from itkm_core.collections.numbering import MAX_ID, TooLarge, as_number, number_names
 from itkm_core.corpus.record import SCENARIO_NAME, SCENARIO_RULE
-from itkm_core.corpus.schema import LISTING_SCHEMA, SPLITS
+from itkm_core.corpus.schema import DRAWS_SCHEMA, LISTING_SCHEMA, SPLITS
 from itkm_core.errors import CorpusError
 
 Texts = Sequence[str | None]
 T = TypeVar("T")
 
 DEFAULT_SCENARIO = "default"
+
+LISTED_DRAWS_SCHEMA = pa.schema([("uri", pa.string()), *DRAWS_SCHEMA.remove(0)])
+"""DRAWS_SCHEMA before there are sample ids."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,15 @@ class Listing:
 
     rows: LISTING_SCHEMA, sorted by uri. camera_names: what a camera's number stands for, where the source has names.
     aside: pictures that cannot be used, as is known without opening them. left_out: of what is no picture, by its
-    kind, how many there are and one of them.
+    kind, how many there are and one of them. draws: LISTED_DRAWS_SCHEMA, where a collection comes with the draws of
+    its protocol.
     """
 
     rows: pa.Table
     camera_names: Mapping[int, str] = field(default_factory=dict)
     aside: Sequence[SetAside] = ()
     left_out: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    draws: pa.Table | None = None
 
 
 def make_listing(

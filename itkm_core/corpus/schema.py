@@ -4,6 +4,7 @@ corpus.json            what is in it; written last, so a folder without it is no
 shards/part-*.parquet  CORPUS_SCHEMA, sample ids dense and ascending through the shards
 identities.parquet     IDENTITY_SCHEMA, if the source knows who is who; for evaluation only
 rejected.parquet       REJECTED_SCHEMA, pictures that were rejected
+draws.parquet          DRAWS_SCHEMA, if a collection comes with the draws of its protocol; for evaluation only
 tracks.parquet         TRACKS_SCHEMA, if crops were cut from videos: which tracker's file and id a tracklet comes from
 """
 
@@ -30,6 +31,7 @@ SPLITS = ("train", "query", "gallery")
 CORPUS_FILE = "corpus.json"
 IDENTITIES_FILE = "identities.parquet"
 REJECTED_FILE = "rejected.parquet"
+DRAWS_FILE = "draws.parquet"
 TRACKS_FILE = "tracks.parquet"
 
 UNKNOWN = -1
@@ -92,6 +94,10 @@ REJECTED_SCHEMA = pa.schema(
     ]
 )
 """scenario: empty if unknown. detail: what the decoder said, or an empty text; not part of the corpus' digest."""
+
+DRAWS_SCHEMA = pa.schema([("sample_id", pa.int64()), ("draw", pa.int16()), ("place", pa.int16())])
+"""The draws of a protocol as the authors of a collection publish them: in draw `draw`, 0-based, this picture is number
+`place`, 0-based, of those of its person and camera; a gallery of n shots takes the places below n."""
 
 TRACKS_SCHEMA = pa.schema(
     [
@@ -179,6 +185,10 @@ class Corpus:
             record=record,
         )
 
+    def collections(self) -> dict[str, dict[str, Any]]:
+        """By scenario, the public collection it comes from: its `collection`, `variant`, `protocol` and `counts`."""
+        return {each["scenario"]: each for each in self.record.get("collections", [])}
+
     def groups(self, split: str = "train") -> list[tuple[str, int]]:
         """The (scenario, group) pairs that have pictures in `split`, sorted."""
         return sorted((s, g) for (s, g, part), n in self.counts.items() if part == split and n)
@@ -225,6 +235,12 @@ class Corpus:
             raise CorpusError(
                 f"{REJECTED_FILE} of the corpus at {self.root} is damaged ({error}): ingest the corpus again"
             ) from error
+
+    def draws(self) -> pa.Table | None:
+        """The published draws of the collections' protocols (DRAWS_SCHEMA), or None if none has any."""
+        if not exists(join(self.root, DRAWS_FILE)):
+            return None
+        return self._read(DRAWS_FILE, DRAWS_SCHEMA.names)
 
     def tracks(self) -> pa.Table | None:
         """Where tracklets come from (TRACKS_SCHEMA), or None if no crop was cut from a video."""

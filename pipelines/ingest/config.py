@@ -7,6 +7,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -15,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from itkm_core.collections.known import COLLECTIONS
 from itkm_core.collections.manifest import split_manifest
 from itkm_core.collections.pattern import DEFAULT_PATTERN, compile_pattern
 from itkm_core.collections.tracks.listing import CropOptions
@@ -24,6 +26,8 @@ from itkm_core.storage.paths import join, read_bytes
 from itkm_core.storage.place import Place
 from pipelines.ingest.cameras import lists_cameras
 from pipelines.yaml_text import parse_yaml
+
+KINDS = ("folder", "tracks", "synthetic", *sorted(COLLECTIONS))
 
 
 class _Section(BaseModel):
@@ -66,6 +70,12 @@ class GroupBy(_Section):
         return self
 
 
+def _kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"expected {', '.join(KINDS)}")
+    return kind
+
+
 class Crops(_Section):
     """Which of a tracker's boxes become crops (see `CropOptions`), and how they are written."""
 
@@ -90,11 +100,12 @@ class Crops(_Section):
 class Source(_Section):
     """One folder of pictures, or videos with what a tracker saw in them, and how to read it."""
 
-    kind: Literal["folder", "market1501", "synthetic", "tracks"]
+    kind: Annotated[str, AfterValidator(_kind)]
     # A folder or URI; for kind folder also a manifest, whose paths are relative to its folder; for kind tracks a video,
     # a folder of frames, or a YAML file of several of them.
     path: str
     scenario: str | None = None
+    variant: str | None = None  # for collections that can be read in several ways
     pattern: str | None = None
     manifest: str | None = None
     tracks: str | None = None  # for kind tracks: the tracker's file of the one video
@@ -110,6 +121,9 @@ class Source(_Section):
             for name in ("pattern", "manifest", "group_names"):
                 if getattr(self, name):
                     raise ValueError(f"{name} applies to kind folder only, not to {self.kind}")
+        if self.variant is not None and self.variant not in self._variants():
+            there = ", ".join(self._variants()) or "none"
+            raise ValueError(f"the variants of {self.kind} are {there}: not {self.variant!r}")
         if self.kind == "tracks":
             self._check_tracks()
         elif self.tracks is not None or "crops" in self.model_fields_set:
@@ -123,6 +137,9 @@ class Source(_Section):
         if self.kind == "folder" and self.group_by is not None and self.group_by.by == "column":
             self._check_group_column(self.group_by.column)
         return self
+
+    def _variants(self) -> tuple[str, ...]:
+        return COLLECTIONS[self.kind].variants if self.kind in COLLECTIONS else ()
 
     def _check_tracks(self) -> None:
         listed = lists_cameras(self.path)
@@ -166,6 +183,8 @@ class IngestConfig(_Section):
             del source["path"], source["manifest"], source["tracks"]
             if source["kind"] != "tracks":
                 del source["crops"]
+            if source["variant"] is None:
+                del source["variant"]
             if source["depth"] is None:  # as in a corpus from before there was a choice
                 del source["depth"]
         return dump

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from itkm_core.collections import folder, market1501, synthetic
+from itkm_core.collections import folder, synthetic
 from itkm_core.collections.files import file_stamps
 from itkm_core.collections.groups import group_by_camera, group_undecided
+from itkm_core.collections.known import list_collection
 from itkm_core.collections.listing import Listing, check_scenarios
 from itkm_core.collections.manifest import split_manifest
 from itkm_core.collections.tracks.frames import Frames
@@ -188,10 +189,10 @@ def _list(source: Source) -> tuple[str, Listing]:
                 group_names=source.group_names,
                 group_column=rule.column if rule is not None and rule.by == "column" else None,
             )
-        case "market1501":
-            listing = market1501.list_images(root, scenario=source.scenario)
         case "synthetic":
             listing = synthetic.list_images(root)
+        case name:
+            listing = list_collection(name, root, source.scenario, source.variant)
     if rule is not None and rule.by == "camera":
         listing = group_by_camera(listing, rule.cameras, source.path)
     if rule is not None and rule.by == "resolution":

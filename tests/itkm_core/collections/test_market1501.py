@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from itkm_core.collections.market1501 import list_images, parse_name
+from itkm_core.collections.known import list_collection
+from itkm_core.collections.market1501 import parse_name
 from itkm_core.errors import CorpusError
 
 NAMES = [
@@ -19,7 +20,7 @@ NAMES = [
 
 def test_the_three_folders_become_the_three_splits(tree) -> None:
     root = tree([*NAMES, "gt_bbox/0001_c1s1_001051_00.jpg", "bounding_box_test/Thumbs.db"])
-    rows = {row["uri"]: row for row in list_images(root).rows.to_pylist()}
+    rows = {row["uri"]: row for row in list_collection("market1501", root).rows.to_pylist()}
     assert list(rows) == sorted(NAMES)
     found = [tuple(rows[name][key] for key in ("split", "person", "camera")) for name in NAMES]
     assert found == [
@@ -30,22 +31,26 @@ def test_the_three_folders_become_the_three_splits(tree) -> None:
         ("gallery", 1, 1),
     ]
     assert {(row["scenario"], row["group"]) for row in rows.values()} == {("market1501", 0)}
-    assert set(list_images(root, scenario="mlr").rows["scenario"].to_pylist()) == {"mlr"}
-    (kind,) = list_images(root).left_out
-    assert list_images(root).left_out[kind] == (1, "bounding_box_test/Thumbs.db")
+    assert set(
+        list_collection("market1501", root, scenario="mlr").rows["scenario"].to_pylist()
+    ) == {"mlr"}
+    (kind,) = list_collection("market1501", root).left_out
+    assert list_collection("market1501", root).left_out[kind] == (1, "bounding_box_test/Thumbs.db")
 
 
 def test_another_layout_is_one_clear_line(tree) -> None:
     root = tree(NAMES[:1])
-    with pytest.raises(CorpusError, match="has no folder query; expected Market-1501 as published"):
-        list_images(root)
+    with pytest.raises(
+        CorpusError, match="has no query and no bounding_box_test; expected Market-1501 as"
+    ):
+        list_collection("market1501", root)
 
 
 def test_pictures_behind_a_link_out_of_the_root_are_set_aside(tree, tmp_path: Path) -> None:
     root = Path(tree(NAMES))
     (root / "query").rename(tmp_path / "elsewhere")
     (root / "query").symlink_to(tmp_path / "elsewhere")
-    listing = list_images(str(root))
+    listing = list_collection("market1501", str(root))
     assert [(each.uri, each.reason, each.scenario) for each in listing.aside] == [
         (NAMES[1], "outside", "market1501")
     ]

@@ -45,7 +45,7 @@ def test_options_and_a_file_ask_for_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ({"kind": "zip"}, "sources.0.kind: Input should be 'folder'"),
+        ({"kind": "zip"}, "sources.0.kind: expected folder, tracks, synthetic, "),
         ({"colour": 1}, "sources.0.colour: Extra inputs are not permitted"),
         ({"group_by": {"by": "camera"}}, "by: camera needs cameras"),
         ({"group_by": {"by": "resolution"}}, "by: resolution needs below"),

@@ -1,0 +1,31 @@
+"""The public collections that have a reader of their own, by the name that `--as` takes."""
+
+from __future__ import annotations
+
+from itkm_core.collections import market1501
+from itkm_core.collections.collection import Collection
+from itkm_core.collections.listing import Listing
+
+_MODULES = (
+    market1501,
+    # A new collection is one module, and its line here.
+)
+
+COLLECTIONS: dict[str, Collection] = {
+    module.COLLECTION.name: module.COLLECTION for module in _MODULES
+}
+
+
+def list_collection(
+    name: str, root: str, scenario: str | None = None, variant: str | None = None
+) -> Listing:
+    """The pictures of a collection as published.
+
+    scenario: by default the collection's name. variant: one of the collection's, by default its first.
+
+    Raises:
+        CorpusError: `root` does not hold it.
+    """
+    collection = COLLECTIONS[name]
+    chosen = variant or next(iter(collection.variants), "")
+    return collection.read(root, scenario or collection.name, chosen)
