@@ -16,7 +16,7 @@ import yaml
 from typer import Argument, Option
 
 from itkm_core.storage.paths import refuse_secrets
-from pipelines.cli_corpus import console, ingest, synth
+from pipelines.cli_corpus import collections, console, ingest, synth
 from pipelines.config import DEFAULT_RECIPE, load_config, recipe_names
 from pipelines.console import Console, headed, settle_streams
 from pipelines.faults import refuse_bytes, users_words
@@ -69,7 +69,7 @@ def options(
     """Options that need no command."""
 
 
-for command in (synth, ingest):
+for command in (synth, ingest, collections):
     app.command(rich_help_panel=MAKE)(command)
 
 

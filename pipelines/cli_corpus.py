@@ -78,7 +78,10 @@ def ingest(
     kind: Annotated[
         str | None,
         Option(
-            "--as", help="What PATH is: folder, market1501, synthetic or tracks (docs/video.md)."
+            "--as",
+            metavar="KIND",
+            help="What PATH is: folder, tracks (docs/video.md), synthetic, or a collection as published "
+            "(`itkm collections`).",
         ),
     ] = None,
     pattern: Annotated[
@@ -91,6 +94,13 @@ def ingest(
         str | None, Option(help="For --as folder: a CSV or Parquet list of the pictures.")
     ] = None,
     scenario: Annotated[str | None, Option(help="Put all pictures in this scenario.")] = None,
+    variant: Annotated[
+        str | None,
+        Option(
+            help="Of a collection that comes in several, such as RegDB's trials.",
+            show_default="its first",
+        ),
+    ] = None,
     by: Annotated[
         str | None,
         Option(
@@ -167,7 +177,13 @@ def ingest(
     from pipelines.session import ray_session
 
     numbers = cameras.split(",") if cameras is not None else None
-    source = {"pattern": pattern, "manifest": manifest, "scenario": scenario, "tracks": tracks}
+    source = {
+        "pattern": pattern,
+        "manifest": manifest,
+        "scenario": scenario,
+        "variant": variant,
+        "tracks": tracks,
+    }
     crops = {
         "every": every,
         "per_tracklet": per_tracklet,
@@ -184,3 +200,12 @@ def ingest(
         corpus = run_ingest(wanted, out, progress=progress, connect=connect)
     print_summary(console, corpus)
     console.print(f"corpus                 {out}")
+
+
+def collections(
+    name: Annotated[str | None, Argument(help="Of one collection.", show_default="all")] = None,
+) -> None:
+    """List the collections read as published, and how a folder must look."""
+    from pipelines.collections.command import show
+
+    show(console, name)

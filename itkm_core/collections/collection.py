@@ -37,14 +37,6 @@ class Found(NamedTuple):
     images: int
     persons: int
 
-    @property
-    def differs(self) -> bool:
-        wanted = (self.expected.images, self.expected.persons)
-        return any(
-            want not in (None, got)
-            for want, got in zip(wanted, (self.images, self.persons), strict=True)
-        )
-
 
 @dataclass(frozen=True)
 class Collection:

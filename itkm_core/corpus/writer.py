@@ -19,6 +19,7 @@ from itkm_core.corpus.images import Encoded
 from itkm_core.corpus.schema import (
     CORPUS_FILE,
     CORPUS_SCHEMA,
+    DRAWS_FILE,
     IDENTITIES_FILE,
     IDENTITY_SCHEMA,
     INDEX_COLUMNS,
@@ -101,11 +102,12 @@ def finish_corpus(
     shards: Sequence[tuple[int, int]],
     rejected: pa.Table,
     tracks: pa.Table | None = None,
+    draws: pa.Table | None = None,
     **provenance: Any,
 ) -> None:
     """Write everything but the shards, corpus.json last: with it the corpus is complete.
 
-    tracks: TRACKS_SCHEMA, if crops were cut from videos.
+    tracks: TRACKS_SCHEMA, if crops were cut from videos. draws: DRAWS_SCHEMA, if there are published ones.
     provenance: further entries of corpus.json, such as the parameters of the ingest.
     """
     has_identities = knows_people(accepted)
@@ -116,6 +118,8 @@ def finish_corpus(
     _write_table(join(root, REJECTED_FILE), rejected)
     if tracks is not None:
         _write_table(join(root, TRACKS_FILE), tracks)
+    if draws is not None:
+        _write_table(join(root, DRAWS_FILE), draws)
     sizes = accepted["num_bytes"].to_numpy()
     record = {
         "schema_version": SCHEMA_VERSION,

@@ -35,7 +35,8 @@ def request(
         return load_ingest_config(config)
     if kind is None or path is None:
         raise ConfigError(
-            "nothing to ingest: expected --as folder|market1501|synthetic|tracks PATH, or --config FILE"
+            "nothing to ingest: expected --as KIND (folder, tracks, or a collection of `itkm collections`) and PATH, "
+            "or --config FILE"
         )
     one = {"kind": kind, "path": path, **given}
     if grouping:

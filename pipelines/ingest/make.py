@@ -20,6 +20,7 @@ from pipelines.ingest.config import IngestConfig
 from pipelines.ingest.cuts import cut_all
 from pipelines.ingest.judge import judge, refuse_too_many
 from pipelines.ingest.place import CorpusPlace
+from pipelines.ingest.published import draws_by_id
 from pipelines.ingest.sources import Sources, list_sources
 from pipelines.ingest.tasks import inspect_all, write_all
 
@@ -99,7 +100,8 @@ def ingest(
                     )
                 place.check_shards(root, len(shards))
                 facts = {**request, **sources.facts(), **judged.facts()}
-                finish_corpus(root, accepted, shards, rejected, sources.tracks, **facts)
+                draws = None if sources.draws is None else draws_by_id(sources.draws, accepted)
+                finish_corpus(root, accepted, shards, rejected, sources.tracks, draws, **facts)
     return Corpus.open(out)
 
 
@@ -134,6 +136,8 @@ def _request(config: IngestConfig, sources: Sources) -> dict[str, Any]:
     listed = [listing, *([aside] if aside.num_rows else [])]
     if sources.cuts is not None:
         listed.append(sources.cuts.crops)
+    if sources.draws is not None:
+        listed.append(sources.draws)
     return {
         "parameters": config.identity(),
         "sources": [source.model_dump(mode="json") for source in config.sources],

@@ -14,6 +14,7 @@ from pyarrow import fs
 
 from itkm_core.corpus.schema import (
     CORPUS_FILE,
+    DRAWS_FILE,
     IDENTITIES_FILE,
     REJECTED_FILE,
     TRACKS_FILE,
@@ -34,6 +35,7 @@ _WRITTEN = (
     IDENTITIES_FILE,
     REJECTED_FILE,
     TRACKS_FILE,
+    DRAWS_FILE,
     CORPUS_FILE,
 )
 

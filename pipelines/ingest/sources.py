@@ -12,7 +12,7 @@ import pyarrow as pa
 from itkm_core.collections import folder, synthetic
 from itkm_core.collections.files import file_stamps
 from itkm_core.collections.groups import group_by_camera, group_undecided
-from itkm_core.collections.known import list_collection
+from itkm_core.collections.known import COLLECTIONS, list_collection
 from itkm_core.collections.listing import Listing, check_scenarios
 from itkm_core.collections.manifest import split_manifest
 from itkm_core.collections.tracks.frames import Frames
@@ -22,6 +22,7 @@ from itkm_core.storage.paths import is_local, parent, resolve
 from pipelines.ingest.cameras import cameras_of
 from pipelines.ingest.config import IngestConfig, Source
 from pipelines.ingest.cuts import Cuts
+from pipelines.ingest.published import published
 
 SOURCE_SCHEMA = pa.schema(
     [
@@ -40,6 +41,8 @@ class Sources:
     listing: SOURCE_SCHEMA, ordered by source, then by URI. roots: of each source. aside: pictures that cannot be used,
     as is known without opening them (REJECTED_SCHEMA). camera_names: by scenario, the name of each
     camera's number, where the source has names. left_out: by source, what is no picture (`Listing.left_out`).
+    collections: a fact a scenario that comes from a public collection (`published`); draws: theirs, with `scenario` and
+    LISTED_DRAWS_SCHEMA.
     cuts, tracks: of the pictures that are to be cut from videos, if there are any; tracks has TRACKS_SCHEMA.
     """
 
@@ -48,6 +51,8 @@ class Sources:
     aside: pa.Table
     camera_names: dict[str, dict[str, str]]
     left_out: list[dict[str, Any]]
+    collections: list[dict[str, Any]]
+    draws: pa.Table | None
     cuts: Cuts | None
     tracks: pa.Table | None
 
@@ -62,7 +67,11 @@ class Sources:
 
     def facts(self) -> dict[str, Any]:
         """Entries of corpus.json: none where there is nothing to say."""
-        facts = {"camera_names": self.camera_names, "left_out": self.left_out}
+        facts = {
+            "camera_names": self.camera_names,
+            "left_out": self.left_out,
+            "collections": self.collections,
+        }
         return {name: value for name, value in facts.items() if value}
 
 
@@ -73,13 +82,21 @@ def list_sources(config: IngestConfig) -> Sources:
         CorpusError: a source that cannot be listed, or two that share a scenario.
     """
     found = []
+    collections: list[dict[str, Any]] = []
+    draws: list[pa.Table] = []
     crops: dict[int, TrackListing] = {}
     for index, source in enumerate(config.sources):
         if source.kind == "tracks":
             crops[index] = _crops(source)
             found.append((source.path, _root(source.path), crops[index].listing))
         else:
-            found.append((source.path, *_list(source)))
+            root, listing = _list(source)
+            if source.kind in COLLECTIONS:
+                collections.append(published(source, listing))
+            if listing.draws is not None:
+                named = pa.array([collections[-1]["scenario"]] * listing.draws.num_rows)
+                draws.append(listing.draws.add_column(0, "scenario", named))
+            found.append((source.path, root, _grouped(source, listing)))
     check_scenarios([(path, listing.rows) for path, _, listing in found])
     tables, aside, left_out = [], [], []
     camera_names: dict[str, dict[str, str]] = {}
@@ -111,6 +128,8 @@ def list_sources(config: IngestConfig) -> Sources:
         pa.Table.from_pylist(aside, schema=REJECTED_SCHEMA),
         camera_names,
         left_out,
+        collections,
+        pa.concat_tables(draws).combine_chunks() if draws else None,
         _cuts(config, crops, starts) if crops else None,
         pa.concat_tables([each.tracks for each in crops.values()]) if crops else None,
     )
@@ -193,11 +212,17 @@ def _list(source: Source) -> tuple[str, Listing]:
             listing = synthetic.list_images(root)
         case name:
             listing = list_collection(name, root, source.scenario, source.variant)
-    if rule is not None and rule.by == "camera":
-        listing = group_by_camera(listing, rule.cameras, source.path)
-    if rule is not None and rule.by == "resolution":
-        listing = group_undecided(listing)
     return _root(root), listing
+
+
+def _grouped(source: Source, listing: Listing) -> Listing:
+    """The listing in the groups that the source's rule decides."""
+    rule = source.group_by
+    if rule is not None and rule.by == "camera":
+        return group_by_camera(listing, rule.cameras, source.path)
+    if rule is not None and rule.by == "resolution":
+        return group_undecided(listing)
+    return listing
 
 
 def _root(path: str) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow.compute as pc
 from rich.table import Table
 
 from itkm_core.collections.finding import in_words
+from itkm_core.collections.known import COLLECTIONS
 from itkm_core.corpus.schema import UNKNOWN, Corpus
 from itkm_core.corpus.writer import count_values
 from pipelines.console import Console
+from pipelines.ingest.published import differs
 
 CAMERAS_SHOWN = 20
 
@@ -20,6 +22,8 @@ CAMERAS_SHOWN = 20
 def print_summary(console: Console, corpus: Corpus) -> None:
     """Print what is in a corpus, and what a user should know of how it was read."""
     console.print(summary_table(corpus))
+    for collection in corpus.collections().values():
+        console.print(published_table(collection))
     for line in summary_notes(corpus):
         console.print(line)
 
@@ -38,6 +42,14 @@ def summary_notes(corpus: Corpus) -> Iterator[str]:
         by_source.setdefault(each["source"], {})[each["kind"]] = (each["num"], each["example"])
     for source, left_out in by_source.items():
         yield f"left out of {source}: {in_words(left_out)}"
+    for scenario, each in corpus.collections().items():
+        parts = [count["part"] for count in each["counts"] if differs(count)]
+        if parts:
+            title = COLLECTIONS[each["collection"]].title
+            yield (
+                f"warning: {scenario} is not {title} as published ({', '.join(parts)}): its scores do not compare "
+                "with published ones"
+            )
     for scenario, names in corpus.record.get("camera_names", {}).items():
         shown = [f"{number} = {name}" for number, name in list(names.items())[:CAMERAS_SHOWN]]
         more = len(names) - len(shown)
@@ -73,6 +85,28 @@ def summary_table(corpus: Corpus) -> Table:
     rejected = corpus.rejected().num_rows
     if rejected:
         table.caption = f"{rejected:,} pictures set aside, see rejected.parquet"
+    return table
+
+
+def published_table(collection: Mapping[str, Any]) -> Table:
+    """What a scenario has of its public collection, beside what was published (an entry of `Corpus.collections`)."""
+    variant = f", {collection['variant']}" if collection["variant"] else ""
+    table = Table(
+        title=f"{collection['scenario']}: found, and as published{variant}", title_justify="left"
+    )
+    table.add_column("part")
+    for name in ("images", "published", "people", "published"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for count in collection["counts"]:
+        numbers = (
+            count["images"],
+            count["published_images"],
+            count["persons"],
+            count["published_persons"],
+        )
+        cells = ["" if number is None else f"{number:,}" for number in numbers]
+        table.add_row(count["part"], *cells, "differs" if differs(count) else "")
     return table
 
 

@@ -297,6 +297,9 @@ def test_a_joint_corpus_of_several_kinds(picture_tree, tmp_path: Path) -> None:
         ("2/b.png", "ucr", 0, "train", 2),
     ]
     assert corpus.scenarios == ("market1501", "ucr")
+    (kept,) = corpus.collections().values()
+    assert [kept[key] for key in ("scenario", "collection", "variant")] == ["market1501"] * 2 + [""]
+    assert (kept["counts"][0]["images"], kept["counts"][0]["published_images"]) == (1, 12_936)
 
 
 def test_a_listed_picture_that_is_not_there_is_set_aside(picture_tree, tmp_path: Path) -> None:

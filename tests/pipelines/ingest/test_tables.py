@@ -27,6 +27,7 @@ def test_a_corpus_fits_a_terminal() -> None:
     corpus: Any = SimpleNamespace(
         num_images=1_234_567,
         has_tracklets=False,
+        collections=dict,
         index=index.select,
         rejected=lambda: pa.table({"path": ["a.jpg"]}),
     )
@@ -53,6 +54,7 @@ def test_what_a_user_should_know_is_said_whatever_the_names() -> None:
     corpus: Any = SimpleNamespace(
         num_images=1,
         has_tracklets=False,
+        collections=dict,
         index=pa.table(
             {
                 "scenario": ["uvi"],
@@ -82,7 +84,10 @@ def test_what_a_user_should_know_is_said_whatever_the_names() -> None:
 
 def test_a_corpus_from_before_has_less_to_say() -> None:
     empty = pa.Table.from_pylist([], schema=REJECTED_SCHEMA)
-    assert list(summary_notes(SimpleNamespace(rejected=lambda: empty, record={}))) == []  # type: ignore[arg-type]
+    assert (
+        list(summary_notes(SimpleNamespace(rejected=lambda: empty, record={}, collections=dict)))
+        == []
+    )  # type: ignore[arg-type]
 
 
 def test_tracklets_are_counted_by_camera() -> None:
