@@ -3,6 +3,7 @@
 from itkm_core.evaluation.clusters import LabelQuality, label_quality
 from itkm_core.evaluation.ranking import Ranking, rank
 from itkm_core.evaluation.retrieval import Direction, DirectionScore, directions, evaluate_corpus
+from itkm_core.evaluation.rules import Rules
 from itkm_core.evaluation.tracklets import evaluate_tracklets, tracklet_quality
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "DirectionScore",
     "LabelQuality",
     "Ranking",
+    "Rules",
     "directions",
     "evaluate_corpus",
     "evaluate_tracklets",

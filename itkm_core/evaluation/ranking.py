@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from itkm_core.errors import CorpusError, FeatureError
 from itkm_core.evaluation.arrays import FloatArray, IntArray, as_features, as_integers, norms
+from itkm_core.evaluation.rules import SAME_CAMERA, Rules
 
 JUNK = -1  # a gallery image to leave out; as a query's identity, unknown
 DISTRACTOR = 0  # a gallery image of nobody who is queried, so always a wrong answer
-UNKNOWN_CAMERA = -1
+UNKNOWN = -1  # a camera, or clothes, that equal no other
 
 _SIMILARITY_BYTES = 256 * 2**20  # what one block of float32 similarities may take by default
 _MAX_BLOCK = 512  # more queries do not make the matrix product faster
@@ -65,17 +66,20 @@ def rank(
     query_cameras: npt.ArrayLike,
     gallery_cameras: npt.ArrayLike,
     *,
+    rules: Rules = SAME_CAMERA,
+    query_clothes: npt.ArrayLike | None = None,
+    gallery_clothes: npt.ArrayLike | None = None,
     block: int | None = None,
     max_rank: int = 20,
 ) -> Ranking:
     """Rank the gallery for every query by cosine similarity and score the order.
 
     Features are [Q, D] and [G, D] of any real type and any non-zero length (they are normalised
-    here); ids and cameras are integers [Q] and [G]. NumPy arrays, torch tensors and lists are accepted.
+    here); ids, cameras and clothes are integers [Q] and [G]. NumPy arrays, torch tensors and lists are accepted.
 
-    What is left out of a query's gallery: images of the same person by the same camera, and images
-    of id -1 (junk). Camera -1 is unknown and equals no camera. Images of id 0 (distractors) stay,
-    and match nobody. A query with no match left, hence also one of id 0 or -1, is skipped and
+    What is left out of a query's gallery: what `rules` say, by default images of the same person by the same
+    camera, and images of id -1 (junk). Camera -1 and clothes -1 are unknown and equal no other. Images of id 0
+    (distractors) stay, and match nobody. A query with no match left, hence also one of id 0 or -1, is skipped and
     counted (Zheng et al., Scalable Person Re-identification, ICCV 2015, and its official code).
 
     Average precision is the non-interpolated one: the mean over a query's P matches of k / r_k,
@@ -91,7 +95,8 @@ def rank(
     number of queries; by default what fits 256 MiB, 512 at most. It changes no score.
 
     Raises FeatureError for features that are not finite, of zero length or of different D;
-    CorpusError for ids and cameras that do not fit them; ValueError for block or max_rank < 1.
+    CorpusError for ids, cameras and clothes that do not fit them, and for rules about clothes without any;
+    ValueError for block or max_rank < 1.
     """
     query, gallery = as_features(query_features, "query"), as_features(gallery_features, "gallery")
     if query.shape[1] != gallery.shape[1]:
@@ -104,6 +109,18 @@ def rank(
     g_ids = as_integers(gallery_ids, "gallery ids", CorpusError, num_gallery)
     q_cameras = as_integers(query_cameras, "query cameras", CorpusError, num_query)
     g_cameras = as_integers(gallery_cameras, "gallery cameras", CorpusError, num_gallery)
+    if rules.same_clothes and (query_clothes is None or gallery_clothes is None):
+        raise CorpusError(
+            "the rules leave out images in the query's clothes, and no clothes ids were given: "
+            "ingest the corpus from a source that has them"
+        )
+    q_clothes, g_clothes = (
+        np.full(num, UNKNOWN) if clothes is None else as_integers(clothes, what, CorpusError, num)
+        for clothes, what, num in (
+            (query_clothes, "query clothes", num_query),
+            (gallery_clothes, "gallery clothes", num_gallery),
+        )
+    )
     if max_rank < 1 or (block is not None and block < 1):
         raise ValueError(f"block and max_rank must be at least 1, got {block} and {max_rank}")
     if block is None:
@@ -124,18 +141,20 @@ def rank(
         similarity = _similarity(query[rows], query_scale[rows], gallery, gallery_scale)
         similarity[:, junk] = -np.inf
         for row, i in zip(similarity, rows.tolist(), strict=True):
+            for query_camera, gallery_camera in rules.blind:
+                if query_camera == q_cameras[i]:
+                    row[g_cameras == gallery_camera] = -np.inf
             same_person = by_id[start[i] : stop[i]]
-            if q_cameras[i] == UNKNOWN_CAMERA:
-                matches = same_person
-            else:
-                same_camera = g_cameras[same_person] == q_cameras[i]
-                row[same_person[same_camera]] = -np.inf
-                matches = same_person[~same_camera]
+            if rules.same_camera and q_cameras[i] != UNKNOWN:
+                row[same_person[g_cameras[same_person] == q_cameras[i]]] = -np.inf
+            if rules.same_clothes and q_clothes[i] != UNKNOWN:
+                row[same_person[g_clothes[same_person] == q_clothes[i]]] = -np.inf
+            matches = same_person[np.isfinite(row[same_person])]
             if len(matches):
                 ranks = _match_ranks(row, matches)
                 ap[i] = np.mean(np.arange(1, len(ranks) + 1) / ranks)
                 inp[i] = len(ranks) / ranks[-1]
-                first[i] = ranks[0]
+                first[i] = _person_rank(row, matches, g_ids) if rules.persons_once else ranks[0]
 
     counted = np.flatnonzero(first)
     hits = np.bincount(first[counted], minlength=max_rank + 1)[1 : max_rank + 1]
@@ -168,6 +187,19 @@ def _match_ranks(row: npt.NDArray[np.float32], matches: IntArray) -> IntArray:
         ranks[these] += np.searchsorted(np.flatnonzero(row == value), matches[these])
     ranks.sort()
     return ranks
+
+
+def _person_rank(row: npt.NDArray[np.float32], matches: IntArray, persons: IntArray) -> int:
+    """1-based rank of the first match where a person's images after its first take no rank."""
+    best = row[matches].max()
+    ahead = np.flatnonzero(row > best)
+    tied = np.flatnonzero(row == best)
+    ahead = np.append(ahead, tied[tied < matches[row[matches] == best].min()])
+    return (
+        1
+        + len(np.unique(persons[ahead][persons[ahead] > DISTRACTOR]))
+        + int((persons[ahead] == DISTRACTOR).sum())
+    )
 
 
 def _similarity(

@@ -11,12 +11,24 @@ from hypothesis import strategies as st
 from made import unit_noise
 
 from itkm_core.errors import CorpusError, FeatureError
-from itkm_core.evaluation import rank
+from itkm_core.evaluation import Rules, rank
+from itkm_core.evaluation.rules import SAME_CAMERA
 
 MEANS = ("mean_ap", "mean_inp", "num_queries", "num_skipped")
 
 
-def naive_rank(query, gallery, query_ids, gallery_ids, query_cameras, gallery_cameras, max_rank=20):
+def naive_rank(
+    query,
+    gallery,
+    query_ids,
+    gallery_ids,
+    query_cameras,
+    gallery_cameras,
+    max_rank=20,
+    rules=SAME_CAMERA,
+    query_clothes=None,
+    gallery_clothes=None,
+):
     """One query, one gallery image at a time. Returns cmc, mAP, mINP, counted, skipped."""
     cmc, aps, inps, skipped = np.zeros(max_rank), [], [], 0
     for q in range(len(query)):
@@ -24,19 +36,36 @@ def naive_rank(query, gallery, query_ids, gallery_ids, query_cameras, gallery_ca
         for g in range(len(gallery)):
             same_person = query_ids[q] == gallery_ids[g]
             same_camera = query_cameras[q] == gallery_cameras[g] and query_cameras[q] != -1
-            if gallery_ids[g] == -1 or (same_person and same_camera):
+            same_clothes = (
+                rules.same_clothes
+                and query_clothes[q] == gallery_clothes[g]
+                and query_clothes[q] != -1
+            )
+            left_out = (rules.same_camera and same_camera) or same_clothes
+            if gallery_ids[g] == -1 or (same_person and left_out):
+                continue
+            if (query_cameras[q], gallery_cameras[g]) in rules.blind:
                 continue
             a, b = np.float64(query[q]), np.float64(gallery[g])
             cosine = np.float32(math.fsum(a * b) / math.sqrt(math.fsum(a * a) * math.fsum(b * b)))
             answers.append((-cosine, g, same_person and query_ids[q] > 0))
-        hits = [match for _, _, match in sorted(answers)]
+        answers.sort()
+        hits = [match for _, _, match in answers]
         if not any(hits):
             skipped += 1
             continue
         ranks = [r for r, hit in enumerate(hits, start=1) if hit]
         aps.append(sum(k / r for k, r in enumerate(ranks, start=1)) / len(ranks))
         inps.append(len(ranks) / ranks[-1])
-        cmc[ranks[0] - 1 :] += 1
+        seen, place = set(), ranks[0] - 1
+        if rules.persons_once:
+            place = 0
+            for _, g, match in answers:
+                if match:
+                    break
+                place += gallery_ids[g] == 0 or gallery_ids[g] not in seen
+                seen.add(gallery_ids[g])
+        cmc[place:] += 1
     num = len(aps)
     if not num:
         return np.full(max_rank, np.nan), np.nan, np.nan, 0, skipped
@@ -45,7 +74,8 @@ def naive_rank(query, gallery, query_ids, gallery_ids, query_cameras, gallery_ca
 
 def check(case, **options):
     got = rank(*case, **options)
-    cmc, *means = naive_rank(*case, max_rank=options.get("max_rank", 20))
+    options.pop("block", None)
+    cmc, *means = naive_rank(*case, **options)
     np.testing.assert_allclose(got.cmc, cmc, rtol=0, atol=1e-12)
     for name, want in zip(MEANS, means, strict=True):
         np.testing.assert_allclose(getattr(got, name), want, rtol=0, atol=1e-12, err_msg=name)
@@ -91,6 +121,23 @@ def test_agrees_with_loops(seed, coarse):
 def test_agrees_with_loops_on_any_shape(seed, num_query, num_gallery, coarse, block, max_rank):
     case = make_case(seed, num_query, num_gallery, coarse=coarse)
     check(case, block=block, max_rank=max_rank)
+
+
+@pytest.mark.parametrize("same_camera", [False, True])
+@pytest.mark.parametrize("same_clothes", [False, True])
+@pytest.mark.parametrize("persons_once", [False, True])
+@pytest.mark.parametrize("blind", [(), [(0, 1), (2, 0), (2, 2)]])
+def test_rules_agree_with_loops(same_camera, same_clothes, persons_once, blind):
+    rules = Rules(same_camera, same_clothes, frozenset(blind), persons_once)
+    case = make_case(3, num_gallery=90, coarse=True)
+    rng = np.random.default_rng(4)
+    clothes = {"query_clothes": rng.integers(-1, 3, 23), "gallery_clothes": rng.integers(-1, 3, 90)}
+    got = check(case, rules=rules, **clothes)
+    assert got.num_queries > 5
+    if rules != Rules():
+        assert (
+            got.summary() != rank(*case, **clothes).summary()
+        )  # else the case shows nothing of the rule
 
 
 @pytest.mark.parametrize("coarse", [False, True])
@@ -265,6 +312,10 @@ def test_bad_ids_and_options():
         broken[place + 2] = case[place + 2] - 1
         with pytest.raises(CorpusError, match=f"{what} go down to -2"):
             rank(*broken)
+    with pytest.raises(CorpusError, match="no clothes ids were given"):
+        rank(*case, rules=Rules(same_clothes=True), query_clothes=case[2])
+    with pytest.raises(CorpusError, match=r"gallery clothes have shape \[23\]"):
+        rank(*case, query_clothes=case[2], gallery_clothes=case[2])
     with pytest.raises(ValueError, match="at least 1"):
         rank(*case, block=0)
     with pytest.raises(ValueError, match="at least 1"):
