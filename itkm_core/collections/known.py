@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itkm_core.collections import market1501
+from itkm_core.collections import market1501, sysu_mm01
 from itkm_core.collections.collection import Collection
 from itkm_core.collections.listing import Listing
 
 _MODULES = (
     market1501,
+    sysu_mm01,
     # A new collection is one module, and its line here.
 )
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -19,3 +20,17 @@ def tree(tmp_path: Path) -> Callable[[Iterable[str]], str]:
         return str(root)
 
     return make
+
+
+@pytest.fixture
+def published() -> Callable[[str], Path]:
+    """published(name) -> the folder of a collection's split files as published; skips the test where it is not."""
+    repository = Path(__file__).parents[3]
+    root = Path(os.environ.get("ITKM_COLLECTIONS", repository.parent / "shared" / "collections"))
+
+    def find(name: str) -> Path:
+        if not (root / name).exists():
+            pytest.skip(f"{root / name} is not there; set ITKM_COLLECTIONS to the published files")
+        return root / name
+
+    return find

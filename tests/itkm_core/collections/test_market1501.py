@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -66,12 +65,8 @@ def test_another_name_is_refused(name: str) -> None:
         parse_name(name)
 
 
-def test_the_published_training_names() -> None:
-    repository = Path(__file__).parents[3]
-    folder = Path(os.environ.get("ITKM_COLLECTIONS", repository.parent / "shared" / "collections"))
-    names = folder / "market1501" / "train_names.txt"
-    if not names.is_file():
-        pytest.skip(f"{names} is not there; set ITKM_COLLECTIONS to the collections' name lists")
+def test_the_published_training_names(published) -> None:
+    names = published("market1501/train_names.txt")
     parsed = [parse_name(line.split()[0]) for line in names.read_text().splitlines()]
     assert len(parsed) == 12_936
     assert len({person for person, _ in parsed}) == 751
