@@ -101,6 +101,13 @@ def ingest(
             show_default="its first",
         ),
     ] = None,
+    derive: Annotated[
+        str | None,
+        Option(
+            metavar="HOW",
+            help="Make the second group; mlr: the pictures of --cameras (1) in low resolution.",
+        ),
+    ] = None,
     by: Annotated[
         str | None,
         Option(
@@ -182,6 +189,7 @@ def ingest(
         "manifest": manifest,
         "scenario": scenario,
         "variant": variant,
+        "derive": derive,
         "tracks": tracks,
     }
     crops = {

@@ -114,6 +114,8 @@ class Source(_Section):
     group_by: GroupBy | None = None  # None: the collection's own groups, or else group 0
     # The bits that 16-bit grey uses; "auto": as its largest value needs. None keeps the upper byte of 16.
     depth: Annotated[int, Field(ge=8, le=16)] | Literal["auto"] | None = None
+    # A second group made from the one there is; mlr: the pictures of group_by's cameras in low resolution.
+    derive: Literal["mlr"] | None = None
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Source:
@@ -128,6 +130,8 @@ class Source(_Section):
             self._check_tracks()
         elif self.tracks is not None or "crops" in self.model_fields_set:
             raise ValueError("tracks and the options of crops apply to kind tracks only")
+        if self.derive is not None:
+            self._check_derived()
         if self.pattern is not None:
             compile_pattern(self.pattern)
         if self.kind == "synthetic" and self.scenario is not None:
@@ -137,6 +141,13 @@ class Source(_Section):
         if self.kind == "folder" and self.group_by is not None and self.group_by.by == "column":
             self._check_group_column(self.group_by.column)
         return self
+
+    @property
+    def called(self) -> str | None:
+        """The scenario of all pictures, if they have one name: as given, or the collection's, `mlr-` before it."""
+        if self.scenario is not None or self.kind not in COLLECTIONS:
+            return self.scenario
+        return f"mlr-{self.kind}" if self.derive == "mlr" else self.kind
 
     def _variants(self) -> tuple[str, ...]:
         return COLLECTIONS[self.kind].variants if self.kind in COLLECTIONS else ()
@@ -153,6 +164,14 @@ class Source(_Section):
             raise ValueError("groups of videos are decided by camera, or by group in the YAML file")
         if self.depth is not None:
             raise ValueError("depth does not apply to crops, which are written with 8 bits")
+
+    def _check_derived(self) -> None:
+        if self.kind == "tracks":
+            raise ValueError("derive does not apply to crops")
+        if self.group_by is not None and self.group_by.by == "resolution":
+            raise ValueError(
+                "derive: mlr makes the low resolution itself: group_by names its cameras"
+            )
 
     def _check_group_column(self, column: str) -> None:
         if self.manifest is not None or split_manifest(self.path) is not None:
@@ -185,8 +204,9 @@ class IngestConfig(_Section):
                 del source["crops"]
             if source["variant"] is None:
                 del source["variant"]
-            if source["depth"] is None:  # as in a corpus from before there was a choice
-                del source["depth"]
+            for name in ("depth", "derive"):  # as in a corpus from before there was a choice
+                if source[name] is None:
+                    del source[name]
         return dump
 
 

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from itkm_core.collections.groups import group_by_height
+from itkm_core.collections.low_resolution import factors
 from itkm_core.corpus.digest import DIGEST_BYTES, digest_at_depth
 from itkm_core.corpus.images import eight_bits_size
 from itkm_core.corpus.schema import REJECTED_SCHEMA
+from itkm_core.corpus.shrink import shrunk_digest, shrunk_shape, shrunk_size
 from itkm_core.corpus.writer import ACCEPTED_SCHEMA, count_values
 from itkm_core.errors import CorpusError
 from pipelines.ingest.config import IngestConfig
@@ -23,7 +25,7 @@ _INSPECTED = ("height", "width", "num_bytes", "digest")
 
 @dataclass(frozen=True)
 class Judged:
-    """accepted: ACCEPTED_SCHEMA. origin: of each accepted picture where it is and its depth, as `write_all` takes them.
+    """accepted: ACCEPTED_SCHEMA. origin: of each accepted picture where it is and how it is kept, for `write_all`.
 
     rejected: REJECTED_SCHEMA. sixteen_bit: of each source with 16-bit grey, how many pictures, their lowest and highest
     value, and the depth they are kept with; 16 keeps the upper byte.
@@ -59,12 +61,13 @@ def judge(config: IngestConfig, sources: Sources, inspected: pa.Table) -> Judged
         kept["group"].to_numpy(), seen["height"].to_numpy(), below[kept["source"].to_numpy()]
     )
     depths, sixteen_bit = _depths(config, kept, seen)
+    shrunk = _shrunk(config, kept)
     columns = {
         name: seen[name] if name in _INSPECTED else kept[name] for name in ACCEPTED_SCHEMA.names
     }
-    columns.update(_as_kept(seen, depths), group=groups)
+    columns.update(_as_kept(seen, depths, shrunk), group=groups)
     accepted = pa.table(columns, schema=ACCEPTED_SCHEMA).combine_chunks()
-    whence = {"source": kept["source"], "depth": depths}
+    whence = {"source": kept["source"], "depth": depths, "shrink": shrunk}
     whence.update((name, seen[name]) for name in ("pack", "offset"))
     origin = pa.table(whence).combine_chunks()
     return Judged(accepted, origin, rejected, sixteen_bit)
@@ -117,14 +120,29 @@ def _depths(
     return depths, facts
 
 
-def _as_kept(seen: pa.Table, depths: np.ndarray) -> dict[str, Any]:
-    """`num_bytes` and `digest` of the pictures in the corpus: those of `eight_bits` are new ones."""
-    rows = np.flatnonzero(depths)
+def _shrunk(config: IngestConfig, kept: pa.Table) -> np.ndarray:
+    """int8 [N]: the factor for `shrink`, 0 for pictures that are kept in their resolution."""
+    derived = np.array([source.derive == "mlr" for source in config.sources])
+    low = derived[kept["source"].to_numpy()] & (kept["group"].to_numpy() == 1)
+    found = np.zeros(kept.num_rows, np.int8)
+    found[low] = factors(kept["uri"].filter(pa.array(low)).to_pylist())
+    return found
+
+
+def _as_kept(seen: pa.Table, depths: np.ndarray, shrunk: np.ndarray) -> dict[str, Any]:
+    """What changes of the pictures that the corpus does not keep as found (`eight_bits`, `shrink`)."""
+    rows = np.flatnonzero(depths.astype(bool) | shrunk.astype(bool))
     if not len(rows):
         return {}
-    sizes, digests = seen["num_bytes"].to_numpy().copy(), seen["digest"].to_pylist()
-    heights, widths = seen["height"].to_numpy(), seen["width"].to_numpy()
+    columns = {name: seen[name].to_numpy().copy() for name in ("num_bytes", "height", "width")}
+    sizes, heights, widths = columns.values()
+    digests = seen["digest"].to_pylist()
     for row in rows.tolist():
-        sizes[row] = eight_bits_size(int(heights[row]), int(widths[row]))
-        digests[row] = digest_at_depth(digests[row], int(depths[row]))
-    return {"num_bytes": sizes, "digest": pa.array(digests, pa.binary(DIGEST_BYTES))}
+        depth, factor = int(depths[row]), int(shrunk[row])
+        shape = int(heights[row]), int(widths[row])
+        if factor:
+            shape = shrunk_shape(*shape, factor)
+        heights[row], widths[row] = shape
+        sizes[row] = shrunk_size(*shape) if factor else eight_bits_size(*shape)
+        digests[row] = shrunk_digest(digest_at_depth(digests[row], depth), factor)
+    return {**columns, "digest": pa.array(digests, pa.binary(DIGEST_BYTES))}

@@ -23,10 +23,10 @@ def published(source: Source, listing: Listing) -> dict[str, Any]:
     collection = COLLECTIONS[source.kind]
     variant = source.variant or next(iter(collection.variants), "")
     return {
-        "scenario": source.scenario or collection.name,
+        "scenario": source.called,
         "collection": collection.name,
         "variant": variant,
-        "protocol": collection.protocol,
+        "protocol": source.derive or collection.protocol,
         "counts": [
             {
                 "part": found.expected.label,

@@ -14,10 +14,12 @@ from itkm_core.collections.files import file_stamps
 from itkm_core.collections.groups import group_by_camera, group_undecided
 from itkm_core.collections.known import COLLECTIONS, list_collection
 from itkm_core.collections.listing import Listing, check_scenarios
+from itkm_core.collections.low_resolution import LOW_CAMERAS, ask_across
 from itkm_core.collections.manifest import split_manifest
 from itkm_core.collections.tracks.frames import Frames
 from itkm_core.collections.tracks.listing import TrackListing, list_crops
 from itkm_core.corpus.schema import LISTING_SCHEMA, REJECTED_SCHEMA
+from itkm_core.errors import CorpusError
 from itkm_core.storage.paths import is_local, parent, resolve
 from pipelines.ingest.cameras import cameras_of
 from pipelines.ingest.config import IngestConfig, Source
@@ -211,18 +213,37 @@ def _list(source: Source) -> tuple[str, Listing]:
         case "synthetic":
             listing = synthetic.list_images(root)
         case name:
-            listing = list_collection(name, root, source.scenario, source.variant)
+            listing = list_collection(name, root, source.called, source.variant)
     return _root(root), listing
 
 
 def _grouped(source: Source, listing: Listing) -> Listing:
-    """The listing in the groups that the source's rule decides."""
+    """The listing in the groups that the source's rule decides.
+
+    Raises:
+        CorpusError: a rule that does not fit, or a second group to derive where there is one.
+    """
     rule = source.group_by
+    if source.derive == "mlr":
+        return ask_across(_in_two_resolutions(source, listing))
     if rule is not None and rule.by == "camera":
         return group_by_camera(listing, rule.cameras, source.path)
     if rule is not None and rule.by == "resolution":
         return group_undecided(listing)
     return listing
+
+
+def _in_two_resolutions(source: Source, listing: Listing) -> Listing:
+    rule = source.group_by
+    if rule is not None and rule.by == "column":
+        return listing
+    if (listing.rows["group"].to_numpy() != 0).any():
+        raise CorpusError(
+            f"{source.path}: derive: mlr needs pictures of one group, and some are of group 1 already; "
+            "leave derive out"
+        )
+    cameras = LOW_CAMERAS if rule is None else rule.cameras
+    return group_by_camera(listing, cameras, source.path)
 
 
 def _root(path: str) -> str:

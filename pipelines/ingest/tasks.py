@@ -16,6 +16,7 @@ from pyarrow import fs
 
 from itkm_core.corpus.digest import DIGEST_BYTES, digest_at_depth, image_digest
 from itkm_core.corpus.images import BadImage, Examined, ImageLimits, eight_bits, examine_image
+from itkm_core.corpus.shrink import shrink, shrunk_digest
 from itkm_core.corpus.writer import ACCEPTED_SCHEMA, write_shard
 from itkm_core.storage.object_store import patiently
 from itkm_core.storage.paths import resolve
@@ -71,8 +72,8 @@ def write_all(
     """Write the shards of `accepted` (ACCEPTED_SCHEMA) below `out`. Returns one line for each shard that failed.
 
     origin: of each picture `source`, the index of its source in `roots`; `depth`, what `eight_bits` takes of
-    16-bit grey, or 0 for a picture that is kept as it was found; and, of a crop, the `pack` below its root and the
-    `offset` in it, else -1.
+    16-bit grey, or 0 for a picture that is kept with its bits; `shrink`, the factor by which it is brought down, or 0;
+    and, of a crop, the `pack` below its root and the `offset` in it, else -1.
     """
     rows = accepted
     for name in origin.column_names:
@@ -147,13 +148,17 @@ class _Changed(Exception):
 
 
 def _same_pictures(rows: pa.Table, roots: list[str]) -> Iterator[bytes]:
-    names = ("uri", "digest", "depth")
+    names = ("uri", "digest", "depth", "shrink")
     expected = zip(*(rows[name].to_pylist() for name in names), strict=True)
     no_limit = ImageLimits(max_bytes=2**62)
-    for (uri, digest, depth), data in zip(expected, _pictures(rows, roots, no_limit), strict=True):
-        if isinstance(data, BadImage) or digest_at_depth(image_digest(data), depth) != digest:
+    pictures = _pictures(rows, roots, no_limit)
+    for (uri, digest, depth, factor), data in zip(expected, pictures, strict=True):
+        if isinstance(data, BadImage) or digest != shrunk_digest(
+            digest_at_depth(image_digest(data), depth), factor
+        ):
             raise _Changed(f"{uri} changed while it was being ingested")
-        yield eight_bits(data, depth) if depth else data
+        kept = eight_bits(data, depth) if depth else data
+        yield shrink(kept, factor) if factor else kept
 
 
 def pack_name(pack: int) -> str:
