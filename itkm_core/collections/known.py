@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from itkm_core.collections import market1501, sysu_mm01
+from itkm_core.collections import ltcc, market1501, prcc, sysu_mm01, vc_clothes
 from itkm_core.collections.collection import Collection
 from itkm_core.collections.listing import Listing
 
 _MODULES = (
     market1501,
     sysu_mm01,
+    ltcc,
+    prcc,
+    vc_clothes,
     # A new collection is one module, and its line here.
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -68,6 +69,24 @@ def pictures_in(root: str, folders: Sequence[str], title: str, scenario: str) ->
     shipped.aside += [SetAside(uri, "outside", to, scenario) for uri, to in away.items()]
     shipped.uris = sorted(uri for uri in shipped.uris if uri not in away)
     return shipped
+
+
+def read_names(
+    uris: Sequence[str], form: re.Pattern[str], title: str, example: str
+) -> dict[str, list[str]]:
+    """What each path says: the texts of `form`'s named groups, which matches whole paths below the root.
+
+    Raises:
+        CorpusError: a path of another form; `example` is what was expected.
+    """
+    columns: dict[str, list[str]] = {name: [] for name in form.groupindex}
+    for uri in uris:
+        found = form.fullmatch(uri)
+        if found is None:
+            raise CorpusError(f"{uri!r} is not a name of {title}; expected one such as {example}")
+        for name, column in columns.items():
+            column.append(found[name])
+    return columns
 
 
 def read_text(root: str, path: str, title: str) -> str:
