@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from itkm_core.collections import ltcc, market1501, prcc, sysu_mm01, vc_clothes
+from itkm_core.collections import (
+    caviar,
+    ltcc,
+    market1501,
+    mars,
+    mlr_cuhk03,
+    mlr_market1501,
+    prcc,
+    sysu_mm01,
+    vc_clothes,
+)
 from itkm_core.collections.collection import Collection
 from itkm_core.collections.listing import Listing
 
@@ -12,6 +22,10 @@ _MODULES = (
     ltcc,
     prcc,
     vc_clothes,
+    mlr_cuhk03,
+    mlr_market1501,
+    caviar,
+    mars,
     # A new collection is one module, and its line here.
 )
 

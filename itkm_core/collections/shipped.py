@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,7 +48,7 @@ def check_paths(root: str, paths: Sequence[str], title: str) -> None:
 
 
 def pictures_in(root: str, folders: Sequence[str], title: str, scenario: str) -> Shipped:
-    """The pictures of these folders, which must all be there.
+    """The pictures of these folders, which must all be there; "" is the root.
 
     title: of the collection, for errors. scenario: for what is set aside.
 
@@ -58,12 +59,13 @@ def pictures_in(root: str, folders: Sequence[str], title: str, scenario: str) ->
     shipped = Shipped([])
     for folder in folders:
         found = find_pictures(join(root, folder), by_content=False)
-        shipped.uris += [f"{folder}/{name}" for name in found.paths]
+        shipped.uris += [posixpath.join(folder, name) for name in found.paths]
         shipped.aside += [
-            replace(each, uri=f"{folder}/{each.uri}", scenario=scenario) for each in found.aside
+            replace(each, uri=posixpath.join(folder, each.uri), scenario=scenario)
+            for each in found.aside
         ]
         for kind, (number, example) in found.left_out.items():
-            before, first = shipped.left_out.get(kind, (0, f"{folder}/{example}"))
+            before, first = shipped.left_out.get(kind, (0, posixpath.join(folder, example)))
             shipped.left_out[kind] = (before + number, first)
     away = links_out(root, shipped.uris)  # one of the folders may be a link
     shipped.aside += [SetAside(uri, "outside", to, scenario) for uri, to in away.items()]
