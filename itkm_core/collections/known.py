@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from itkm_core.collections import (
     caviar,
+    cuhk03,
+    llcm,
     ltcc,
     market1501,
     mars,
     mlr_cuhk03,
     mlr_market1501,
+    msmt17,
     prcc,
+    regdb,
     sysu_mm01,
     vc_clothes,
 )
@@ -17,14 +21,18 @@ from itkm_core.collections.collection import Collection
 from itkm_core.collections.listing import Listing
 
 _MODULES = (
-    market1501,
     sysu_mm01,
+    regdb,
+    llcm,
     ltcc,
     prcc,
     vc_clothes,
     mlr_cuhk03,
     mlr_market1501,
     caviar,
+    market1501,
+    msmt17,
+    cuhk03,
     mars,
     # A new collection is one module, and its line here.
 )

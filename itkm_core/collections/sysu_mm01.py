@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from itkm_core.collections.collection import Collection, Count
 from itkm_core.collections.listing import LISTED_DRAWS_SCHEMA, Listing
-from itkm_core.collections.shipped import make_rows, pictures_in, read_text
+from itkm_core.collections.shipped import make_rows, pictures_in, read_names, read_text
 from itkm_core.collections.split_files import read_mat
 from itkm_core.errors import CorpusError
 from itkm_core.storage.paths import exists, join
@@ -26,7 +26,7 @@ INFRARED = (3, 6)
 SPLIT_FILES = {"exp/train_id": "train", "exp/val_id": "train", "exp/test_id": "test"}
 DRAWS_FILE = "exp/rand_perm_cam.mat"
 
-_PATH = re.compile(r"cam([1-6])/(\d{4})/[^/]+")
+_PATH = re.compile(r"cam(?P<camera>[1-6])/(?P<person>\d{4})/[^/]+")
 
 
 class Seen(NamedTuple):
@@ -50,7 +50,11 @@ def read(root: str, scenario: str, variant: str = "") -> Listing:
     splits = {
         person: split for stem, split in SPLIT_FILES.items() for person in read_ids(root, stem)
     }
-    seen = [parse_path(uri) for uri in shipped.uris]
+    names = read_names(shipped.uris, _PATH, TITLE, "cam3/0006/0012.jpg")
+    seen = [
+        Seen(uri, int(camera), int(person))
+        for uri, camera, person in zip(shipped.uris, names["camera"], names["person"], strict=True)
+    ]
     absent = sorted(splits.keys() - {each.person for each in seen})
     if absent:
         raise CorpusError(
@@ -75,20 +79,6 @@ def _split(each: Seen, splits: Mapping[int, str]) -> str:
     if splits[each.person] == "train":
         return "train"
     return "query" if each.camera in INFRARED else "gallery"
-
-
-def parse_path(uri: str) -> Seen:
-    """What a path says.
-
-    Raises:
-        CorpusError: it is of another form.
-    """
-    found = _PATH.fullmatch(uri)
-    if found is None:
-        raise CorpusError(
-            f"{uri!r} is not a path of {TITLE}; expected one such as cam3/0006/0012.jpg"
-        )
-    return Seen(uri, int(found[1]), int(found[2]))
 
 
 def read_ids(root: str, stem: str) -> list[int]:

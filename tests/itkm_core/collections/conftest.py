@@ -4,7 +4,10 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+
+from itkm_core.collections.collection import Collection, count_found
 
 
 @pytest.fixture
@@ -34,3 +37,19 @@ def published() -> Callable[[str], Path]:
         return root / name
 
     return find
+
+
+@pytest.fixture
+def check_counts() -> Callable[..., None]:
+    """check_counts(collection, rows, variant) fails unless every part has as many images and people as published."""
+
+    def check(collection: Collection, rows: pa.Table, variant: str = "") -> None:
+        found = count_found(collection.expected, rows, variant)
+        assert found
+        for expected, *here in found:
+            known = (expected.images, expected.persons)
+            assert here == [
+                got if want is None else want for got, want in zip(here, known, strict=True)
+            ], expected.label
+
+    return check
