@@ -1,4 +1,4 @@
-"""The retrieval protocol of a corpus with query and gallery splits: which group queries which."""
+"""Retrieval over a corpus with query and gallery splits: by the protocol of its collection, or group against group."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import pyarrow as pa
 
 from itkm_core.errors import CorpusError, FeatureError, ItkmError
 from itkm_core.evaluation.arrays import IntArray, as_features, as_integers
+from itkm_core.evaluation.protocols.known import settings_of
+from itkm_core.evaluation.protocols.scoring import SettingScore, score_settings
+from itkm_core.evaluation.protocols.setting import Drawn, Tested
 from itkm_core.evaluation.ranking import Ranking, rank
 from itkm_core.neighbors.lookup import Lookup
 
@@ -35,6 +38,19 @@ class DirectionScore:
 
     direction: Direction
     ranking: Ranking
+
+    def __str__(self) -> str:
+        return str(self.direction)
+
+    @property
+    def num_queries(self) -> int:
+        """Queries with a match."""
+        return self.ranking.num_queries
+
+    @property
+    def num_skipped(self) -> int:
+        """Queries without one."""
+        return self.ranking.num_skipped
 
     def summary(self) -> dict[str, Any]:
         """Names and scores, ready for JSON."""
@@ -68,22 +84,27 @@ def evaluate_corpus(
     features: npt.ArrayLike,
     feature_ids: npt.ArrayLike,
     *,
+    protocols: Mapping[str, str] | None = None,
+    draws: Columns | None = None,
     block: int | None = None,
     max_rank: int = 20,
-) -> list[DirectionScore]:
-    """Score every direction of `directions(index)` with `rank`.
+) -> list[DirectionScore | SettingScore]:
+    """Score every scenario with `rank`: by the settings of its protocol, or by its `directions` if it has none.
 
     `index` has the corpus columns `sample_id`, `scenario`, `group`, `camera` and `split`;
     `identities` has `sample_id` and `person`. Both are Arrow tables or mappings of arrays.
     `features` [M, D] with `feature_ids` int [M], their sample ids, come in any order and may cover
     more than the query and gallery images, never less.
 
-    Same-camera removal holds across groups too: one camera number is one camera of a scenario,
-    whichever group an image falls in. Queries without a match are counted in each ranking's
-    `num_skipped`; a direction all of whose queries are skipped stays in the list, its means NaN.
+    protocols: by scenario, a key of PROTOCOLS; for these scenarios `index` also has `tracklet`, `identities` `clothes`,
+    and features are of unit norm. draws: the published ones (DRAWS_SCHEMA).
 
-    Raises CorpusError without identities, without a query and a gallery image of one scenario, or
-    when no query of any direction has a match; FeatureError for a missing or repeated feature.
+    In directions, same-camera removal holds across groups too: one camera number is one camera of a scenario,
+    whichever group an image falls in. Queries without a match are counted in each score's
+    `num_skipped`; a row all of whose queries are skipped stays in the list, its means NaN.
+
+    Raises CorpusError without identities, without a query and a gallery image of one scenario, for an unknown protocol,
+    or when no query of any row has a match; FeatureError for a missing or repeated feature.
     """
     asked = directions(index)
     if not asked:
@@ -98,26 +119,53 @@ def evaluate_corpus(
             "from a source that gives them"
         )
     tested = column_of(index, "split") != "train"
+    names = ["sample_id", "scenario", "group", "camera", "split"]
     images = {
-        name: column_of(index, name)[tested]
-        for name in ("sample_id", "scenario", "group", "camera", "split")
+        name: column_of(index, name)[tested] for name in names + ["tracklet"] * bool(protocols)
     }
     vectors = as_features(features, "corpus")
     vector_ids = as_integers(feature_ids, "feature ids", FeatureError)
     if len(vectors) != len(vector_ids):
         raise FeatureError(f"{len(vectors)} features for {len(vector_ids)} sample ids")
-    person = persons_of(identities, images["sample_id"])
+    labels = {"person": persons_of(identities, images["sample_id"])}
+    if protocols:
+        labels["clothes"] = persons_of(identities, images["sample_id"], "clothes")
     vector_rows = rows_of(vector_ids, images["sample_id"], "features", FeatureError)
-    rows = score_directions(
-        asked, images, person, vectors, vector_rows, block=block, max_rank=max_rank
-    )
-    if not any(row.ranking.num_queries for row in rows):
+    limits: dict[str, Any] = {"block": block, "max_rank": max_rank}
+    rows: list[DirectionScore | SettingScore] = []
+    for scenario in dict.fromkeys(direction.scenario for direction in asked):
+        protocol = (protocols or {}).get(scenario)
+        if protocol is None:
+            here = [direction for direction in asked if direction.scenario == scenario]
+            person = labels["person"]
+            rows += score_directions(here, images, person, vectors, vector_rows, **limits)
+        else:
+            kept = np.flatnonzero(images["scenario"] == scenario)
+            chosen = tested_images({**images, **labels}, kept, draws)
+            settings = settings_of(protocol, chosen)
+            rows += score_settings(scenario, settings, chosen, vectors, vector_rows[kept], **limits)
+    if not any(row.num_queries for row in rows):
         raise CorpusError(
             "no query has a match in its gallery by another camera ("
-            + ", ".join(f"{row.direction}: {row.ranking.num_skipped} skipped" for row in rows)
+            + ", ".join(f"{row}: {row.num_skipped} skipped" for row in rows)
             + "): check the person ids (0 is a distractor, -1 unknown) and the camera numbers"
         )
     return rows
+
+
+def tested_images(
+    images: Mapping[str, npt.NDArray[Any]], kept: IntArray, draws: Columns | None
+) -> Tested:
+    """The rows `kept` of the columns that `Tested` has, and the draws of those images."""
+    names = ("sample_id", "group", "camera", "person", "clothes", "tracklet")
+    columns = {name: np.asarray(images[name][kept], np.int64) for name in names}
+    drawn = None
+    if draws is not None:
+        row, inside = Lookup(columns["sample_id"]).find(column_of(draws, "sample_id"))
+        if inside.any():
+            more = (column_of(draws, name)[inside].astype(np.int64) for name in ("draw", "place"))
+            drawn = Drawn(row[inside], *more)
+    return Tested(**columns, split=images["split"][kept], draws=drawn)
 
 
 def score_directions(
@@ -159,10 +207,10 @@ def score_directions(
     return found
 
 
-def persons_of(identities: Columns, wanted: IntArray) -> IntArray:
-    """The person of each sample id. Raises CorpusError if one is missing, or there twice."""
+def persons_of(identities: Columns, wanted: IntArray, column: str = "person") -> IntArray:
+    """The person, or another column, of each sample id. Raises CorpusError if one is missing, or there twice."""
     rows = rows_of(column_of(identities, "sample_id"), wanted, "identities", CorpusError)
-    return np.asarray(column_of(identities, "person")[rows], np.int64)
+    return np.asarray(column_of(identities, column)[rows], np.int64)
 
 
 def rows_of(ids: IntArray, wanted: IntArray, what: str, error: type[ItkmError]) -> IntArray:

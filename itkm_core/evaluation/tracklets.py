@@ -7,14 +7,13 @@ for one has one person here. [ours]
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from itkm_core.errors import FeatureError, LabelError
-from itkm_core.evaluation.arrays import FloatArray, IntArray, as_features, as_integers
+from itkm_core.evaluation.arrays import as_features, as_integers
 from itkm_core.evaluation.clusters import LabelQuality, label_quality
+from itkm_core.evaluation.pooling import sums_of
 from itkm_core.evaluation.retrieval import (
     Columns,
     DirectionScore,
@@ -25,8 +24,6 @@ from itkm_core.evaluation.retrieval import (
     score_directions,
 )
 from itkm_core.neighbors.groups import most_frequent, number_groups
-
-_ROWS_AT_ONCE = 65_536  # bounds the float64 copy
 
 
 def evaluate_tracklets(
@@ -56,7 +53,7 @@ def evaluate_tracklets(
     vectors = as_features(features, "corpus")
     ids = as_integers(feature_ids, "feature ids", FeatureError, len(vectors))
     rows = rows_of(ids, images, "features", FeatureError)
-    sums = _sums(vectors, rows, number, len(first))
+    sums = sums_of(vectors, rows, number, len(first))
     return score_directions(asked, tracklets, persons, sums, np.arange(len(first)))
 
 
@@ -79,12 +76,3 @@ def tracklet_quality(
     of_label, _ = most_frequent(label[inside], number, len(first))
     of_person, _ = most_frequent(person[inside], number, len(first))
     return label_quality(of_label, of_person) if (of_person > 0).any() else None
-
-
-def _sums(features: npt.NDArray[Any], rows: IntArray, number: IntArray, count: int) -> FloatArray:
-    """The sum of each tracklet's features [count, D]: its direction, all that ranking looks at, is the mean's."""
-    sums = np.zeros((count, features.shape[1]))
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        part = slice(start, start + _ROWS_AT_ONCE)
-        np.add.at(sums, number[part], features[rows[part]].astype(np.float64))
-    return sums

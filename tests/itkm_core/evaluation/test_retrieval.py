@@ -115,3 +115,48 @@ def test_errors():
     nobody = identities.set_column(1, "person", pa.array(np.zeros(len(ids), np.int64)))
     with pytest.raises(CorpusError, match=r"no query has a match.*uvi 0->1: 12 skipped"):
         evaluate_corpus(index, nobody, features, ids)
+
+
+def test_a_scenario_with_a_protocol_is_asked_by_it():
+    layout = [(s, g, p) for s in ("sysu", "uvi") for g, p in ((1, "query"), (0, "gallery"))]
+    index, identities, features = make_corpus([*layout, ("uvi", 0, "query")], num_images=40)
+    ids = np.arange(len(features))
+    index = index.append_column("tracklet", pa.array(np.full(len(ids), -1)))
+    sysu = np.asarray(index["scenario"]) == "sysu"
+    camera = np.where(np.asarray(index["group"]) == 1, 3 + 3 * (ids % 2), 1 + ids % 2)
+    camera = np.where(sysu, camera, np.asarray(index["camera"]))
+    index = index.set_column(3, "camera", pa.array(camera.astype(np.int32)))
+    draws = {  # of another scenario too, whose ids must not be mistaken for rows
+        "sample_id": np.r_[ids[40:80], ids[120:160]],
+        "draw": np.zeros(80, np.int16),
+        "place": np.tile(np.arange(40) // 20, 2),
+    }
+    given = index, identities, features, ids
+    rows = evaluate_corpus(*given, protocols={"sysu": "sysu-mm01"}, draws=draws)
+    assert [str(row) for row in rows] == [
+        "sysu 1->0 all-search single-shot",
+        "sysu 1->0 all-search 10-shot",
+        "sysu 1->0 indoor-search single-shot",
+        "sysu 1->0 indoor-search 10-shot",
+        "uvi 1->0",
+    ]
+    (draw,) = rows[0].setting.draws
+    np.testing.assert_array_equal(draw.gallery, np.arange(40, 60))
+    person = np.asarray(identities["person"])
+    q, g = ids[:40], ids[40:60]
+    want = rank(
+        features[q],
+        features[g],
+        person[q],
+        person[g],
+        camera[q],
+        camera[g],
+        rules=rows[0].setting.rules,
+    )
+    summary = rows[0].summary()
+    assert {name: summary[name] for name in want.summary()} == want.summary()
+    assert rows[-1].summary() == evaluate_corpus(*given)[-1].summary()
+    with pytest.raises(CorpusError, match="no column 'tracklet'"):
+        evaluate_corpus(
+            index.drop_columns(["tracklet"]), *given[1:], protocols={"sysu": "sysu-mm01"}
+        )

@@ -1,0 +1,1 @@
+"""The protocols of public collections, one file each: what is asked of what, and what is left out."""
