@@ -150,7 +150,7 @@ def test_block_changes_nothing(block, coarse):
 
 
 def test_gallery_tiles_join_up(monkeypatch):
-    monkeypatch.setattr("itkm_core.evaluation.ranking._GALLERY_TILE", 7)
+    monkeypatch.setattr("itkm_core.evaluation.cosines._TILE", 7)
     check(make_case(3))
 
 
