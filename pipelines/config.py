@@ -41,6 +41,8 @@ class ModelConfig(Section):
     pretrained: str | None = None
     image_size: tuple[int, int] = (64, 32)
     scenario_scale: float = Field(default=1.0, ge=0)  # alpha, [ours]
+    # Both branches of the frontend stay as in CLIP (Li and Gong's PCL-CLIP, arXiv 2310.17218, for one group).
+    freeze_patches: bool = False
 
     @field_validator("pretrained")
     @classmethod

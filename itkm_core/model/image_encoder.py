@@ -110,6 +110,10 @@ class ImageEncoder(nn.Module):
         """Keep only each block's input for the backward pass: slower, with less memory."""
         self.transformer.grad_checkpointing = enabled
 
+    def freeze_patches(self) -> None:
+        """Train everything but the patch embeddings, which stay what they are."""
+        self.patch_embeddings.requires_grad_(False)
+
     def forward(self, images: Tensor, groups: Tensor, scenarios: Tensor) -> Tensor:
         """Encode a batch.
 

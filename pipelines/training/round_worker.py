@@ -20,6 +20,7 @@ from pipelines.training.tasks import TrainTask
 from pipelines.training.worker import FACTS, Progress, Worker, ends_on_fault
 
 if TYPE_CHECKING:
+    from itkm_core.corpus.loader import BatchLoader
     from itkm_core.learning.homogeneous import StageOne
     from itkm_core.model.weights import EncoderInfo
 
@@ -34,9 +35,6 @@ def train_loop(loop_config: dict[str, Any]) -> None:
     import ray.train
     import ray.train.torch
 
-    from itkm_core.corpus.loader import BatchLoader
-    from itkm_core.corpus.store import CorpusStore
-
     task: TrainTask = loop_config["task"]
     training, total = task.training, task.training.steps_per_round
     worker = Worker(task)
@@ -44,20 +42,7 @@ def train_loop(loop_config: dict[str, Any]) -> None:
     stage, info = build_stage(task, tables, device=ray.train.torch.get_device())
     first = resume_step(stage, ray.train.get_checkpoint())
     plans = list(worker.plans(training, round=task.number, steps=range(first, total)))
-    colour_free = frozenset(
-        number
-        for number, table in enumerate(tables)
-        if Block.of(table).name in task.config.colour_free
-    )
-    loader = BatchLoader(
-        CorpusStore(Corpus.open(task.corpus_root)),
-        task.config.model.image_size,
-        info.mean,
-        info.std,
-        task.config.augmentation,
-        colour_free,
-        task.threads,
-    )
+    loader = batch_loader(task, tables, info)
     slices = (plan.slice(worker.rank, worker.world) for plan in plans)
     images = (images for _, images in loader.iterate(slices))
     line = f"round-{task.number:03d} train"
@@ -73,6 +58,27 @@ def train_loop(loop_config: dict[str, Any]) -> None:
         block_losses = list(last.block_losses) if last else []
         (task.out / FACTS).write_json({**progress.facts(), "block_losses": block_losses})
     ray.train.report({})
+
+
+def batch_loader(task: TrainTask, tables: Sequence[pa.Table], info: EncoderInfo) -> BatchLoader:
+    """What loads the pictures of a plan, whose blocks are those of the label tables."""
+    from itkm_core.corpus.loader import BatchLoader
+    from itkm_core.corpus.store import CorpusStore
+
+    colour_free = frozenset(
+        number
+        for number, table in enumerate(tables)
+        if Block.of(table).name in task.config.colour_free
+    )
+    return BatchLoader(
+        CorpusStore(Corpus.open(task.corpus_root)),
+        task.config.model.image_size,
+        info.mean,
+        info.std,
+        task.config.augmentation,
+        colour_free,
+        task.threads,
+    )
 
 
 def build_stage(
@@ -91,6 +97,8 @@ def build_stage(
 
     encoder, info = task.source.load(device=device)
     config, training = task.config, task.training
+    if config.model.freeze_patches:
+        encoder.freeze_patches()
     memories = [ClusterMemory(torch.from_numpy(read_centroids(place))) for place in task.labels]
     stage: StageOne
     if task.heterogeneous:
