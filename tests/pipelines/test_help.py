@@ -30,6 +30,7 @@ WITHOUT_DEFAULT = {
             "kind",
             "manifest",
             "tracks",
+            "derive",
             "scenario",
             "cameras",
             "below",
