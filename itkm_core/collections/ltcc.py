@@ -1,8 +1,8 @@
 """LTCC (Qian et al., ACCV 2020) as its authors publish it.
 
-Names such as 094_1_c9_015923.png: person 94, their outfit 1, camera 9, frame 15923. Which outfit is the original one is
-not told without knowing who is who, so there is one observed group. Frames are numbered anew in each recording, and
-the names do not say which recording it is, so they are no moments of a camera and are left out.
+Names such as 094_1_c9_015923.png: person 94, their outfit 1, camera 9, frame 15923. Nothing but labels says which
+outfit is the original one, so there is one observed group. Recordings go over many days, and whether their frames are
+counted on is not published, so frame numbers are not taken for moments of a camera.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ COLLECTION = Collection(
     owner="Xuelin Qian and co-authors, Fudan University",
     paper="Qian et al., Long-Term Cloth-Changing Person Re-identification, ACCV 2020",
     licence="research only, by an agreement with its authors; not to be passed on",
-    measures="retrieval across twelve cameras of an office building over two months, in the same and in other clothes",
+    measures="retrieval across twelve cameras over many days, in the same and in other clothes",
     layout="""\
 train/094_1_c9_015923.png   person 94, their outfit 1, camera 9, frame 15923
 query/...                   as train

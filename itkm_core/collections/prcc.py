@@ -55,7 +55,7 @@ COLLECTION = Collection(
     title=TITLE,
     owner="Qize Yang, Ancong Wu and Wei-Shi Zheng, Sun Yat-sen University",
     paper="Yang et al., Person Re-identification by Contour Sketch under Moderate Clothing Change, TPAMI 2021",
-    licence="research only, as its authors ask; pictures of people",
+    licence="no licence found; its authors give it out for research; pictures of people",
     measures="retrieval across three indoor cameras, in the same clothes (A, B) and in other clothes (A, C)",
     layout="""\
 rgb/train/001/A_cropped_rgb001.jpg   person 1, camera A (or B, C: the first letter)
@@ -74,6 +74,7 @@ rgb/val/, sketch/                    not read""",
         "https://www.isee-ai.cn/~yangqize/clothing.html",
         "https://arxiv.org/abs/2002.02295",
         "https://github.com/guxinqian/Simple-CCReID",
+        "https://github.com/shuxjweb/pixel_sampling",
         "https://github.com/5n7-sk/prcc-pytorch",
     ),
     read=read,

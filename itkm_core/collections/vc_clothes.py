@@ -1,8 +1,8 @@
 """VC-Clothes (Wan et al., CVPR Workshops 2020): people of a video game, as its authors publish them.
 
 Names such as 0001-03-02-05.jpg: person 1, camera 3, their outfit 2, picture 5. Public code compares cameras 2 and 3 for
-the same clothes and cameras 3 and 4 for other clothes. Which outfit is the original one is told by neither, and
-camera 1 by none of the two, so there is one observed group.
+the same clothes and cameras 3 and 4 for other clothes. That says nothing of camera 1, so there is one observed group;
+who wants camera 4 as the other one says so with --by camera --cameras 4.
 """
 
 from __future__ import annotations
