@@ -92,7 +92,7 @@ cuhk03_new_protocol_config_detected.mat, or ..._labeled.mat   from the published
         "http://www.ee.cuhk.edu.hk/~xgwang/CUHK_identification.html",
         "https://github.com/manideep2510/CUHK03_dataset",
         "https://github.com/zhunzhong07/person-re-ranking",
-        "https://kaiyangzhou.github.io/deep-person-reid/datasets.html",
+        "https://github.com/KaiyangZhou/deep-person-reid",
     ),
     read=read,
     protocol="market1501",

@@ -73,7 +73,7 @@ list_train.txt, list_val.txt, list_query.txt, list_gallery.txt   a path and a nu
     sources=(
         "https://arxiv.org/abs/1711.08565",
         "https://github.com/yxgeee/SpCL/issues/16",
-        "https://kaiyangzhou.github.io/deep-person-reid/datasets.html",
+        "https://github.com/KaiyangZhou/deep-person-reid",
     ),
     read=read,
     protocol="market1501",
