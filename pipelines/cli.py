@@ -200,26 +200,22 @@ def ablate(
 
 @app.command(rich_help_panel=LOOK)
 def evaluate(
-    run_path: Annotated[str, Argument(metavar="RUN", help="A run's folder.")],
+    run_paths: Annotated[
+        list[str], Argument(metavar="RUN...", help="A run's folder, or those of several runs.")
+    ],
     json_path: Annotated[str | None, Option("--json", help="Also write it to this file.")] = None,
 ) -> None:
     """Print a run's retrieval scores and label quality.
 
-    They are those of the newest round that was evaluated.
+    They are those of the newest round that was evaluated. Of several runs,
+    such as one for each trial of RegDB, it prints mean and deviation.
     """
-    from itkm_core.storage.place import Place
-    from pipelines.artifacts.run_folder import read_run
-    from pipelines.run.tables import evaluation_tables
-    from pipelines.steps.evaluate import newest_evaluation, write_evaluation
+    from pipelines.run.evaluate import print_mean, print_scores
 
-    folder, _ = read_run(Place.at(run_path))
-    name, result = newest_evaluation(folder)
-    for table in evaluation_tables(result, name):
-        console.print(table)
-    where = folder.step(name) / "evaluation.json"
-    if json_path is not None:
-        where = write_evaluation(Place.at(json_path), name, result)
-    console.print(f"JSON                   {where}")
+    if len(run_paths) == 1:
+        print_scores(run_paths[0], json_path, console)
+    else:
+        print_mean(run_paths, json_path, console)
 
 
 @app.command(rich_help_panel=LOOK)

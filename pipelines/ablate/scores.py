@@ -8,6 +8,7 @@ from typing import Any
 from pipelines.artifacts.run_folder import RunFolder
 from pipelines.run.dag import Round, Stage
 from pipelines.run.tables import evaluation_of
+from pipelines.steps.evaluate import headlines
 
 Scores = dict[str, dict[str, float | None]]
 """By scenario: a fraction for each of METRICS, or None if the run has none."""
@@ -25,9 +26,9 @@ def read_scores(run: RunFolder, rounds: Sequence[Round], scenarios: Sequence[str
     """The scores of a finished run with these rounds. [ours]: what the means are taken over.
 
     `mean_ap` and `rank_1`: of the finished encoder, the mean over a scenario's directions of retrieval, g=1 -> g=0
-    and g=0 -> g=1 if both groups have query and gallery images. `zero_shot`: mean_ap before the first step.
-    `match_accuracy`, `reliable_accuracy`: the share of all cluster pairs, or of the reliable ones, that are one
-    person in the last round of Stage III.
+    and g=0 -> g=1 if both groups have query and gallery images; of a protocol, over the first setting of each.
+    `zero_shot`: mean_ap before the first step. `match_accuracy`, `reliable_accuracy`: the share of all cluster pairs,
+    or of the reliable ones, that are one person in the last round of Stage III.
     """
     before, after = evaluation_of(run, rounds[0]), evaluation_of(run, rounds[-1])
     matched = [each for each in rounds if each.stage is Stage.HETEROGENEOUS]
@@ -46,6 +47,6 @@ def read_scores(run: RunFolder, rounds: Sequence[Round], scenarios: Sequence[str
 
 
 def _mean_direction(evaluation: Mapping[str, Any], scenario: str, key: str) -> float | None:
-    rows = [row for row in evaluation["retrieval"] if row["scenario"] == scenario]
+    rows = [row for row in headlines(evaluation["retrieval"]) if row["scenario"] == scenario]
     scores = [row[key] for row in rows if row[key] is not None]
     return sum(scores) / len(scores) if scores else None

@@ -11,6 +11,7 @@ from itkm_core.clustering.footprint import gigabytes
 from pipelines.artifacts.run_folder import Manifest, RunFolder
 from pipelines.console import Console, headed
 from pipelines.run.dag import Kind, Round, Step
+from pipelines.steps.evaluate import headlines
 
 # Headings of first columns: `uvi 1->0`, from the query's group to the gallery's, and `uvi/1`.
 DIRECTION, BLOCK = "query->gallery", "scenario/group"
@@ -50,7 +51,7 @@ def _of_step(step: Step, facts: Mapping[str, Any]) -> str:
         case Kind.TRAIN:
             return _of_training(facts)
         case Kind.EVALUATE:
-            rows = facts["retrieval"]
+            rows = headlines(facts["retrieval"])
             scores = [f"{_direction(row)} {percent(row['mean_ap'])}" for row in rows]
             return "mAP " + ", ".join(scores) if rows else "no query and gallery images"
 
@@ -152,14 +153,21 @@ def evaluation_tables(result: Mapping[str, Any], step: str) -> list[Table]:
 
 
 def evaluation_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
-    """Retrieval per scenario and direction, from the query's group to the gallery's; scores in %."""
+    """Retrieval per scenario and direction, from the query's group to the gallery's; scores in %.
+
+    A row of a protocol has its setting below the direction, and where scores are means, the sample deviation.
+    """
     names = ("mAP", "mINP", "rank-1", "rank-5", "rank-10", "queries")
     table = _table(title, DIRECTION, *names)
     for row in rows:
-        scores = [row[key] for key in ("mean_ap", "mean_inp", "rank_1", "rank_5", "rank_10")]
-        numbers = [percent(score) for score in scores]
-        table.add_row(_direction(row), *numbers, f"{row['num_queries']:,}")
-    left_out = [f"{_direction(row)} {row['num_skipped']:,}" for row in rows if row["num_skipped"]]
+        first = "\n".join([_direction(row), *([row["name"]] if "name" in row else [])])
+        keys = ("mean_ap", "mean_inp", "rank_1", "rank_5", "rank_10")
+        table.add_row(first, *(_score(row, key) for key in keys), f"{row['num_queries']:,}")
+    left_out = [
+        f"{' '.join([_direction(row), row.get('name', '')]).strip()} {row['num_skipped']:,}"
+        for row in rows
+        if row["num_skipped"]
+    ]
     if left_out:
         table.caption = f"queries without a match, left out: {', '.join(left_out)}"
     return table
@@ -179,7 +187,8 @@ def gain_tables(run: RunFolder, rounds: Sequence[Round]) -> list[Table]:
     """Scores of the first round and the last: retrieval, if there are queries, and pseudo-labels."""
     before, after = (evaluation_of(run, each) for each in (rounds[0], rounds[-1]))
     retrieval = _table("retrieval: zero-shot -> trained, %", DIRECTION, "mAP", "rank-1")
-    for row, end in zip(before["retrieval"], after["retrieval"], strict=True):
+    rows = [headlines(evaluation["retrieval"]) for evaluation in (before, after)]
+    for row, end in zip(*rows, strict=True):
         scores = [_moved(row[key], end[key]) for key in ("mean_ap", "rank_1")]
         retrieval.add_row(_direction(row), *scores)
     names = ("ARI %", "clusters", "outliers %")
@@ -209,6 +218,11 @@ def _table(title: str, first: str, *numbers: str) -> Table:
 
 def _direction(row: Mapping[str, Any]) -> str:
     return f"{row['scenario']} {row['query_group']}->{row['gallery_group']}"
+
+
+def _score(row: Mapping[str, Any], key: str) -> str:
+    deviation = row.get("std", {}).get(key)
+    return percent(row[key]) + ("" if deviation is None else f"\n±{percent(deviation)}")
 
 
 def percent(value: float | None, *, sign: bool = False) -> str:

@@ -38,11 +38,13 @@ def evaluate(
     matches: Mapping[str, Place],
     only: Sequence[str],
 ) -> dict[str, Any]:
-    """Retrieval per scenario and direction, and the quality of pseudo-labels and matches.
+    """Retrieval per scenario, and the quality of pseudo-labels and matches.
+
+    Scenarios that are public collections are asked by the settings of their protocols, others by their directions.
 
     labels: the label step of each block. matches: the match step of each scenario. only: the scenarios to
     evaluate. Parts without identities, or without query and gallery images, are left out. Where the corpus has
-    tracklets, `tracklets` has the same scores over them.
+    tracklets, `tracklets` has the same scores over them, always by directions.
     """
     corpus = Corpus.open(corpus_root)
     identities = corpus.identities()
@@ -59,7 +61,13 @@ def evaluate(
     if directions(index):
         ids = index["sample_id"].to_numpy()[tested]
         given = index.filter(tested), identities, read_features(features, ids), ids
-        images["retrieval"] = [row.summary() for row in evaluate_corpus(*given)]
+        known = {name: each["protocol"] for name, each in corpus.collections().items()}
+        rows = evaluate_corpus(
+            *given,
+            protocols={name: known[name] for name in only if name in known},
+            draws=corpus.draws() if known else None,
+        )
+        images["retrieval"] = [row.summary() for row in rows]
         tracks["retrieval"] = [row.summary() for row in evaluate_tracklets(*given)]
     for block in sorted(labels, key=lambda block: block.name):
         table = read_labels(labels[block])
@@ -80,6 +88,21 @@ def _tracklets(index: pa.Table) -> np.ndarray:
     """A number for the tracklet of each image of a corpus, int64 [N]; -1: it is in none."""
     keys = (index[name].to_numpy() for name in ("scenario", "group", "camera", "tracklet"))
     return np.where(index["tracklet"].to_numpy() >= 0, number_groups(*keys)[0], -1)
+
+
+def headlines(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of rows of `retrieval`, those that stand for their scenario: one for each of its directions.
+
+    A protocol gives many rows, the most quoted setting first. If some of a scenario go from one group to another, rows
+    within a group are not among them, as they are not among `directions`.
+    """
+    crossed = {row["scenario"] for row in rows if row["query_group"] != row["gallery_group"]}
+    first: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for row in rows:
+        key = tuple(row[name] for name in ("scenario", "query_group", "gallery_group"))
+        if row["scenario"] not in crossed or row["query_group"] != row["gallery_group"]:
+            first.setdefault(key, row)
+    return list(first.values())
 
 
 def match_quality(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,13 @@ UNKNOWN = {"tracklet": -1, "frame": -1, "person": -1, "clothes": -1}
 DEFAULTS = {"scenario": "uvi", "group": 0, "camera": 0, "split": "train", "height": 1, "width": 1}
 
 
-def write_corpus(root: Path, **columns: Sequence[Any] | np.ndarray) -> Corpus:
-    """A corpus whose rows have these columns, in this order, and defaults in the others."""
+def write_corpus(
+    root: Path, published: Mapping[str, Any] | None = None, **columns: Sequence[Any] | np.ndarray
+) -> Corpus:
+    """A corpus whose rows have these columns, in this order, and defaults in the others.
+
+    published: what `finish_corpus` keeps of public collections.
+    """
     num = len(next(iter(columns.values())))
     images = [f"picture {number}".encode() for number in range(num)]
     rows = {
@@ -30,7 +35,8 @@ def write_corpus(root: Path, **columns: Sequence[Any] | np.ndarray) -> Corpus:
     }
     table = pa.table({name: rows[name] for name in ACCEPTED_SCHEMA.names}, schema=ACCEPTED_SCHEMA)
     write_shard(str(root), 0, 0, table, images)
-    finish_corpus(str(root), table, [(0, num)], REJECTED_SCHEMA.empty_table())
+    rejected = REJECTED_SCHEMA.empty_table()
+    finish_corpus(str(root), table, [(0, num)], rejected, **(published or {}))
     return Corpus.open(root)
 
 

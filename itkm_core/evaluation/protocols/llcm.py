@@ -4,8 +4,8 @@ Confirmed in the authors' code, https://github.com/ZYK100/LLCM (DEEN/data_manage
 are all test images of one side; the gallery has one image of each person by each camera of the other side, drawn ten
 times; images of the query's person by the camera of the same number are left out; in the CMC each person counts once,
 at the first of its images; AP and mINP are over images. The draws are the authors', who take Python's generator with
-the seeds 0 to 9, one choice a person and camera in ascending order among its images by name; a picture that ingest
-rejected changes them.
+the seeds 0 to 9, one choice a person and camera in ascending order among its images by name: so far as their test_vis
+and test_nir have the names of vis and nir, and ingest rejected no picture.
 
 Where public codes differ: for visible to infrared, test.py of the same repository swaps the two sides after it has
 drawn, so that the drawn infrared images ask for all visible ones. Issue 34 there reports rank-1 68.9 and mAP 54.8

@@ -193,7 +193,13 @@ def test_scores_are_read_from_the_manifests(tmp_path: Path) -> None:
         "round-001": {"retrieval": [direction(1, 0.1, 0.2), direction(0, 0.2, 0.2)]},
         "round-002": {"retrieval": [], "matches": {"uvi": {"clusters": {"accuracy": 0.1}}}},
         "round-003": {"retrieval": [], "matches": matched},
-        "final": {"retrieval": [direction(1, 0.3, 0.4), direction(0, None, None)]},
+        "final": {
+            "retrieval": [
+                direction(1, 0.3, 0.4),
+                {**direction(1, 0.9, 0.9), "name": "another setting of its protocol"},
+                direction(0, None, None),
+            ]
+        },
     }
     for folder, each in facts.items():
         name = f"{folder}/evaluate"

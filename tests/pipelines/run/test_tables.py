@@ -200,6 +200,31 @@ def test_a_long_name_is_folded_and_numbers_are_not() -> None:
     assert sum(line.endswith(" 123,456 │") for line in lines) == len(long)
 
 
+def settings_of_a_protocol() -> list[dict[str, Any]]:
+    names = ("all-search single-shot", "all-search 10-shot")
+    deviations = dict.fromkeys(("mean_ap", "mean_inp", "rank_1", "rank_5", "rank_10"), 0.0123)
+    return [
+        {**RETRIEVAL[0], "scenario": "sysu-mm01", "name": name, "num_draws": 10, "std": deviations}
+        for name in names
+    ]
+
+
+def test_a_protocols_settings_are_told_with_their_deviation() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(evaluation_table([*settings_of_a_protocol(), RETRIEVAL[1]], "retrieval"))
+    lines = [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 80
+    at = next(number for number, line in enumerate(lines) if "sysu-mm01 1->0 │ 100.0" in line)
+    assert lines[at + 1].startswith("│ all-search single-shot │ ±1.2 │")
+    assert "left out: sysu-mm01 1->0 all-search single-shot 12,345" in " ".join(lines)
+
+
+def test_one_line_has_one_setting_of_a_protocol() -> None:
+    rows = [*settings_of_a_protocol(), *RETRIEVAL[:2]]
+    told = line(Kind.EVALUATE, {"retrieval": rows, "labels": []})
+    assert "mAP sysu-mm01 1->0 100.0, ucc 1->0 100.0, ucc 0->1 100.0" in told
+
+
 def test_skipped_queries_are_told() -> None:
     some = [{**row, "num_skipped": 0} for row in RETRIEVAL[1:]]
     console = Console(file=io.StringIO(), width=80)
