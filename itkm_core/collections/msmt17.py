@@ -14,6 +14,8 @@ from itkm_core.collections.collection import Collection, Count
 from itkm_core.collections.listing import Listing
 from itkm_core.collections.shipped import make_rows, pictures_in, read_names
 from itkm_core.collections.split_files import Part, keep_listed, read_lists
+from itkm_core.errors import CorpusError
+from itkm_core.storage.paths import exists, join
 
 TITLE = "MSMT17"
 FOLDERS = {"v2": ("mask_train_v2", "mask_test_v2"), "v1": ("train", "test")}
@@ -29,6 +31,12 @@ def read(root: str, scenario: str, variant: str) -> Listing:
         CorpusError: a folder, a list or a listed picture is missing, or a path has another form.
     """
     folders = FOLDERS[variant]
+    for other, theirs in FOLDERS.items():
+        if not exists(join(root, folders[0])) and exists(join(root, theirs[0])):
+            raise CorpusError(
+                f"{root} has {theirs[0]} and no {folders[0]}, so it is {TITLE} {other}, not {variant}; expected one of "
+                f"them: say --variant {other}"
+            )
     listed = read_lists(root, lists_of(*folders), TITLE)
     shipped = pictures_in(root, folders, TITLE, scenario)
     keep_listed(shipped, listed, root, TITLE)

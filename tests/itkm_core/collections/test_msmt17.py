@@ -33,6 +33,15 @@ def make(tree, folders: tuple[str, str]) -> Path:
     return root
 
 
+def test_a_wrong_root_is_one_line(tree) -> None:
+    root = make(tree, msmt17.FOLDERS["v2"])
+    with pytest.raises(CorpusError, match=r"has no list_train.txt and no .* expected MSMT17 as"):
+        list_collection("msmt17", str(root / "mask_train_v2"))
+    (root / "mask_test_v2").rename(root / "elsewhere")
+    with pytest.raises(CorpusError, match=r"has no mask_test_v2; expected MSMT17 as published"):
+        list_collection("msmt17", str(root))
+
+
 @pytest.mark.parametrize("version", ["v2", "v1"])
 def test_the_halves_are_different_people(tree, version: str) -> None:
     train, test = msmt17.FOLDERS[version]
@@ -53,9 +62,7 @@ def test_the_halves_are_different_people(tree, version: str) -> None:
 
 def test_what_is_missing_is_one_line(tree) -> None:
     root = make(tree, msmt17.FOLDERS["v1"])
-    with pytest.raises(
-        CorpusError, match="has no mask_train_v2 and no mask_test_v2; expected MSMT17"
-    ):
+    with pytest.raises(CorpusError, match=r"has train and no mask_train_v2, .* say --variant v1"):
         list_collection("msmt17", str(root))
     (root / "test/0001/0001_008_02_0303morning_0019_2.jpg").unlink()
     with pytest.raises(

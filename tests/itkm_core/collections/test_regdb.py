@@ -6,7 +6,7 @@ import pytest
 
 from itkm_core.collections import regdb
 from itkm_core.collections.known import list_collection
-from itkm_core.collections.shipped import Shipped
+from itkm_core.collections.split_files import read_lists
 from itkm_core.errors import CorpusError
 
 # Who trains, by trial; the others are tested.
@@ -91,17 +91,15 @@ def test_another_path_is_refused(root: Path) -> None:
         list_collection("regdb", str(root))
 
 
-@pytest.mark.parametrize("trial", ["1", "10"])
-def test_the_published_trials(
-    published, check_counts, tmp_path: Path, monkeypatch, trial: str
-) -> None:
+def test_the_published_trials(published, check_counts, tmp_path: Path) -> None:
     (tmp_path / "idx").symlink_to(published("regdb"))
-    names = [
-        line.split()[0]
-        for path in (tmp_path / "idx").glob("*_1.txt")
-        for line in path.read_text().splitlines()
-    ]
-    assert len(set(names)) == 412 * 20
-    monkeypatch.setattr(regdb, "pictures_in", lambda *_: Shipped(sorted(names)))
-    rows = regdb.read(str(tmp_path), "regdb", trial).rows
-    check_counts(regdb.COLLECTION, rows, trial)
+    trials = {
+        trial: read_lists(str(tmp_path), regdb.trial_lists(trial), regdb.TITLE)
+        for trial in regdb.TRIALS
+    }
+    assert [len(listed) for listed in trials.values()] == 10 * [412 * 20]
+    for name in trials["2"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    rows = list_collection("regdb", str(tmp_path), variant="10").rows
+    check_counts(regdb.COLLECTION, rows, "10")
