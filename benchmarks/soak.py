@@ -2,9 +2,9 @@
 
     python benchmarks/soak.py --corpus demo/corpus [--rounds 60] [--json FILE]
 
-Half of the rounds are Stage I and half Stage III, with a few steps each, on a local Ray. After each round it counts
-what the driver, Ray's own processes and Ray's workers hold, what is in the object store, and what Ray has on disk.
-`growth` is the median of the last five rounds by that of rounds 6 to 10; `flat` is a growth of at most 5 %.
+Three rounds are Stage I and the others Stage III, whose first brings its own code and data, with a few steps each, on a
+local Ray. After each round it counts what the driver, Ray's own processes and Ray's workers hold, what is in the object
+store, and what Ray has on disk. `growth` is the median of the last five rounds by that of rounds 6 to 10; `flat` is a growth of at most 5 %.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import psutil
 from bench_corpus import record, show
 from rich.console import Console
 
-WARM, WINDOW, TOLERANCE = 5, 5, 0.05
+STAGE_I, WARM, WINDOW, TOLERANCE = 3, 5, 5, 0.05
 SMALL = ["homogeneous.steps_per_round=2", "prompts.steps=10", "evaluate_every_round=false"]
 
 
@@ -96,10 +96,10 @@ def soak(corpus: str, rounds: int, overrides: list[str]) -> list[dict[str, float
         samples.append(measured())
 
     command.print_round = sample
-    halves = [f"homogeneous_rounds={rounds - rounds // 2}", f"heterogeneous_rounds={rounds // 2}"]
+    stages = [f"homogeneous_rounds={STAGE_I}", f"heterogeneous_rounds={rounds - STAGE_I}"]
     console = Console()
     with tempfile.TemporaryDirectory(prefix="itkm-soak-") as base:
-        config = load_config("tiny", [*SMALL, *halves, *overrides])
+        config = load_config("tiny", [*SMALL, *stages, *overrides])
         connect = partial(ray_session, console)
         command.run_pipeline(config, corpus, f"{base}/run", console, connect=connect)
     return samples

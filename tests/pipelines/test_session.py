@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ import pytest
 from itkm_core.errors import StorageError
 from pipelines import session
 from pipelines.console import Console
-from pipelines.session import probe
+from pipelines.session import probe, without_line
 
 
 @contextmanager
@@ -139,3 +140,13 @@ def test_the_advice_fits_what_ray_says(monkeypatch, said: str, advice: str) -> N
     assert words.startswith(f"cannot connect to a local Ray: {said}. ")
     assert advice in words
     assert ("cores busy" in words) == (advice == "cores busy")
+
+
+def test_a_line_of_rays_is_kept_off_stderr_and_no_other(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="own"), without_line("noise"):  # noqa: PT012
+        os.write(2, b"before\nsome noise of it\n")
+        os.write(2, b"after\n")
+        raise ValueError("own")
+    assert capfd.readouterr().err == "before\nafter\n"
+    os.write(2, b"noise again\n")
+    assert capfd.readouterr().err == "noise again\n"
