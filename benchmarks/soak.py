@@ -4,7 +4,8 @@
 
 Three rounds are Stage I and the others Stage III, whose first brings its own code and data, with a few steps each, on a
 local Ray. After each round it counts what the driver, Ray's own processes and Ray's workers hold, what is in the object
-store, and what Ray has on disk. `growth` is the median of the last five rounds by that of rounds 6 to 10; `flat` is a growth of at most 5 %.
+store, and what Ray has on disk. `growth` is the median of the last five rounds by that of rounds 6 to 10; `flat` is a
+growth of at most 5 %.
 """
 
 from __future__ import annotations

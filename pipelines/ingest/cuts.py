@@ -1,4 +1,4 @@
-"""The pass over videos, on Ray Data: their frames are decoded once, and what is cut from them kept until it is written.
+"""The pass over videos, a task a span: frames are decoded once, and what is cut from them kept until it is written.
 
 Workers import this file, so it stays light: no torch, no command line.
 """
@@ -21,7 +21,7 @@ from itkm_core.corpus.images import BadImage
 from itkm_core.errors import StorageError
 from itkm_core.storage.paths import resolve
 from pipelines.faults import carried
-from pipelines.ingest.mapped import Report, cluster_cpus, in_one_list, mapped
+from pipelines.ingest.mapped import Report, by_tasks, cluster_cpus, in_one_list
 from pipelines.ingest.tasks import INSPECTED_SCHEMA, pack_name
 
 
@@ -42,12 +42,13 @@ def cut_all(cuts: Cuts, scratch: str | None, report: Report) -> pa.Table:
 
     scratch: a folder to keep them in, a file a span; None: they are not kept.
     """
-    plans = [
-        plan.append_column("pack", pa.array([pack], pa.int32()))
-        for pack, plan in enumerate(_plans(cuts, cluster_cpus()))
-    ]
+    # The longest first, so that no CPU is left with one at the end.
+    plans = sorted(_plans(cuts, cluster_cpus()), key=lambda plan: -plan["frames"][0].as_py())
+    numbered = (
+        plan.append_column("pack", pa.array([pack], pa.int32())) for pack, plan in enumerate(plans)
+    )
     tables, done = [], 0
-    for table in mapped(plans, cut_spans, 1, scratch=scratch):
+    for table in by_tasks("cut", numbered, cut_spans, scratch=scratch):
         tables.append(table)
         done += table.num_rows
         report(done, cuts.crops.num_rows)
@@ -55,7 +56,7 @@ def cut_all(cuts: Cuts, scratch: str | None, report: Report) -> pa.Table:
 
 
 def _plans(cuts: Cuts, cpus: int) -> Iterator[pa.Table]:
-    """A table of one row for each span of each video."""
+    """A table of one row for each span of each video; `frames`: from its first to its last."""
     crops = cuts.crops.sort_by(
         [("video", "ascending"), ("number", "ascending"), ("row", "ascending")]
     )
@@ -79,6 +80,7 @@ def _plans(cuts: Cuts, cpus: int) -> Iterator[pa.Table]:
             )
             yield pa.table(
                 {
+                    "frames": pa.array([int(np.ptp(wanted[[span.start, span.stop - 1]])) + 1]),
                     "path": pa.array([frames.path]),
                     "width": pa.array([frames.width], pa.int32()),
                     "height": pa.array([frames.height], pa.int32()),
@@ -92,7 +94,7 @@ def _plans(cuts: Cuts, cpus: int) -> Iterator[pa.Table]:
 
 @carried()
 def cut_spans(batch: pa.Table, scratch: str | None) -> pa.Table:
-    """Ray Data step: cut the crops of one span a row, and say what they are, as `inspect_pictures` does."""
+    """The body of a task: cut the crops of one span a row, and say what they are, as `inspect_pictures` does."""
     columns: dict[str, list[Any]] = {name: [] for name in INSPECTED_SCHEMA.names}
     for plan in range(batch.num_rows):
         one = batch.slice(plan, 1)

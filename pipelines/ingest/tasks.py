@@ -1,4 +1,4 @@
-"""The two passes over the pictures, on Ray Data: inspect all of them, then write the good ones.
+"""The two passes over the pictures: inspect all of them, on Ray Data, then write the good ones, a task a shard.
 
 Workers import this file, so it stays light: no torch, no command line.
 """
@@ -21,7 +21,7 @@ from itkm_core.corpus.writer import ACCEPTED_SCHEMA, write_shard
 from itkm_core.storage.object_store import patiently
 from itkm_core.storage.paths import resolve
 from pipelines.faults import carried
-from pipelines.ingest.mapped import Report, cluster_cpus, in_one_list, mapped
+from pipelines.ingest.mapped import Report, by_tasks, cluster_cpus, in_one_list, mapped
 
 READ_AHEAD = 16
 """Requests in flight to an object store; a local disk needs none."""
@@ -54,7 +54,7 @@ def inspect_all(
     step = min(2048, max(32, -(-num // (8 * cpus))))
     blocks = [numbered.slice(start, step) for start in range(0, num, step)]
     tables, done = [], 0
-    for table in mapped(blocks, inspect_pictures, None, roots=list(roots), limits=limits):
+    for table in mapped(blocks, inspect_pictures, roots=list(roots), limits=limits):
         tables.append(table)
         done += table.num_rows
         report(done, num)
@@ -89,7 +89,7 @@ def write_all(
         for shard, (start, stop) in enumerate(shards)
     ]
     faults, done = [], 0
-    for table in mapped(plans, write_shards, 1, roots=list(roots), out=out):
+    for table in by_tasks("write", plans, write_shards, roots=list(roots), out=out):
         faults += [fault for fault in table["fault"].to_pylist() if fault]
         done += sum(table["num_rows"].to_pylist())
         report(done, accepted.num_rows)
@@ -124,7 +124,7 @@ def inspect_pictures(batch: pa.Table, roots: list[str], limits: ImageLimits) -> 
 
 @carried()
 def write_shards(batch: pa.Table, roots: list[str], out: str) -> pa.Table:
-    """Ray Data step: write one shard per row. A fault is returned as a row, to be reported as one clear line."""
+    """The body of a task: write one shard per row. A fault is returned as a row, to be reported as one clear line."""
     written: list[int] = []
     faults: list[str] = []
     for plan in range(batch.num_rows):

@@ -42,7 +42,7 @@ def spanned(*_: Any) -> Any:
 
 
 def by_data(step: Callable[..., Any]) -> Any:
-    return list(passes.mapped([pa.table({"row": [1]})], step, None))
+    return list(passes.mapped([pa.table({"row": [1]})], step))
 
 
 def bare(*_: Any) -> Any:
@@ -54,6 +54,7 @@ WAYS: dict[str, Callable[[], Any]] = {
     "a task of a task": lambda: remote(spanned, "label"),
     "tasks for spans": spanned,
     "Ray Data": lambda: by_data(mapped),
+    "tasks of an ingest": lambda: list(passes.by_tasks("cut", [pa.table({"row": [1]})], mapped)),
     "a generator in Ray Data": lambda: by_data(generated),
 }
 

@@ -11,6 +11,9 @@ import numpy as np
 SPAN_FRAMES = (256, 2048)
 """A span is long enough to be worth a task, and short enough for progress to show."""
 
+_SHARE = 4
+"""Of what is left of a video, a span takes a CPU's share divided by this: the last ones are short, and end together."""
+
 
 @dataclass(frozen=True)
 class Frames:
@@ -66,18 +69,26 @@ def plan_spans(frames: Frames, wanted: np.ndarray, cpus: int) -> list[Span]:
     wanted. A video without times is one span.
     """
     low, high = SPAN_FRAMES
-    length = min(high, max(low, len(wanted) // (8 * cpus)))
+
+    def length(left: int) -> int:
+        return min(high, max(low, left // (_SHARE * cpus)))
+
+    spans: list[Span] = []
+    start = 0
     if frames.pts is None or frames.keys is None:
-        step = length if frames.names else len(wanted)
-        return [Span(at, min(at + step, len(wanted)), ()) for at in range(0, len(wanted), step)]
-    length = min(high, max(low, frames.num // (8 * cpus)))
+        while start < len(wanted):
+            left = len(wanted) - start
+            stop = start + min(left, length(left) if frames.names else left)
+            spans.append(Span(start, stop, ()))
+            start = stop
+        return spans
     begins = np.searchsorted(frames.pts, frames.keys) + 1  # the numbers of the keyframes
     key_of = np.searchsorted(begins, wanted, side="right") - 1
-    spans, start = [], 0
     for place in range(1, len(wanted) + 1):
         if place < len(wanted):
             gap = key_of[place] - key_of[place - 1]
-            long = begins[key_of[place]] - begins[key_of[start]] >= length
+            begin = begins[key_of[start]]
+            long = begins[key_of[place]] - begin >= length(frames.num - begin + 1)
             if gap == 0 or (gap == 1 and not long):
                 continue
         key = int(key_of[start])

@@ -46,13 +46,27 @@ def test_spans_cover_what_is_wanted_and_begin_at_keyframes(data) -> None:
     assert len(set(begun)) == len(begun)  # and none twice
 
 
+def test_spans_become_shorter_towards_the_end() -> None:
+    spans = plan_spans(video(200, list(range(1, 201, 4))), np.arange(1, 201), 2)
+    lengths = [span.stop - span.start for span in spans]
+    assert lengths[0] == 16
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[-1] <= 8
+
+
 def test_what_has_no_times_is_one_span() -> None:
     assert plan_spans(Frames("v", 9, 9, 90), np.array([3, 80]), 4) == [(0, 2, ())]
 
 
 def test_a_folder_is_split_anywhere() -> None:
     folder = Frames("f", 9, 9, 40, names=tuple(map(str, range(40))))
-    spans = plan_spans(folder, np.arange(1, 21), 1)
-    assert [(span.start, span.stop) for span in spans] == [(0, 8), (8, 16), (16, 20)]
+    spans = plan_spans(folder, np.arange(1, 41), 1)
+    assert [(span.start, span.stop) for span in spans] == [
+        (0, 10),
+        (10, 18),
+        (18, 26),
+        (26, 34),
+        (34, 40),
+    ]
     assert folder.at(np.array([1, 40])).tolist() == [0, 39]
     assert video(5, [1]).at(np.array([2, 5])).tolist() == [20, 50]
