@@ -26,6 +26,8 @@ _STAGES = {
     "write": "writing shards",
 }
 
+REUSED = "  already there and unchanged: reused"
+
 
 @contextmanager
 def stage_bars(console: Console) -> Iterator[Report]:
@@ -36,17 +38,30 @@ def stage_bars(console: Console) -> Iterator[Report]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    # Also a bar that is not shown prints an empty line at its end, by an older rich.
+    if not console.is_terminal:
+        yield _lines(console)
+        return
+    with Progress(*columns, console=console) as bars:
         tasks: dict[str, TaskID] = {}
 
         def report(stage: str, done: int, total: int) -> None:
             if stage == "reused":
-                console.print("  already there and unchanged: reused")
+                console.print(REUSED)
                 return
             if stage not in tasks:
                 tasks[stage] = bars.add_task(_STAGES[stage], total=total or None)
-                if not console.is_terminal:
-                    console.print(f"  {_STAGES[stage]} ...")
             bars.update(tasks[stage], completed=done, total=total or None)
 
         yield report
+
+
+def _lines(console: Console) -> Report:
+    begun: set[str] = set()
+
+    def report(stage: str, done: int, total: int) -> None:
+        if stage not in begun:
+            begun.add(stage)
+            console.print(REUSED if stage == "reused" else f"  {_STAGES[stage]} ...")
+
+    return report
