@@ -1,6 +1,6 @@
 """RegDB (Nguyen et al., Sensors 2017): thermal images ask for visible ones, and the other way.
 
-Confirmed in https://github.com/mangye16/Cross-Modal-Re-ID-baseline (eval_regdb and test.py), whose split into ten
+Confirmed in https://github.com/mangye16/Cross-Modal-Re-ID-baseline (eval_regdb, its test script), whose split into ten
 trials the field uses: all test images of one side against all of the other, the two sides being two cameras, so
 nothing is left out. Each trial has its own training people and hence its own corpus and run; the published numbers
 are means over the ten runs, which `itkm evaluate RUN1 RUN2 ...` prints. No evaluation code of the collection's
