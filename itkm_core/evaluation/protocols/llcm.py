@@ -7,10 +7,10 @@ at the first of its images; AP and mINP are over images. The draws are the autho
 the seeds 0 to 9, one choice a person and camera in ascending order among its images by name: so far as their test_vis
 and test_nir have the names of vis and nir, and ingest rejected no picture.
 
-Where public codes differ: for visible to infrared, its test script swaps the two sides after it has
-drawn, so that the drawn infrared images ask for all visible ones. Issue 34 there reports rank-1 68.9 and mAP 54.8
-from that script, where the paper has 62.5 and 65.8. Which of the two made the paper's numbers is not confirmed, so
-both are given: the setting as the paper describes it, and the script's, named as such.
+Where public codes differ: for visible to infrared, the test script of DEEN and of AGW there swaps the two sides after
+it has drawn, so that the drawn infrared images ask for all visible ones. Issue 34 there reports rank-1 68.9 and mAP
+54.8 from that script, where the paper has 62.5 and 65.8. Which of the two made the paper's numbers is not confirmed,
+so both are given: the setting as the paper describes it, and the script's, named as such.
 """
 
 from __future__ import annotations
