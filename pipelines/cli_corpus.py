@@ -105,7 +105,8 @@ def ingest(
         str | None,
         Option(
             metavar="HOW",
-            help="Make the second group; mlr: the pictures of --cameras (1) in low resolution.",
+            help="Make the second group; mlr: the pictures of --cameras (1) in low resolution; clothes: those of group "
+            "0 in other clothes.",
         ),
     ] = None,
     by: Annotated[

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from itkm_core.corpus.clothes_view import other_clothes, view_keys
 from itkm_core.corpus.images import decode_image
 from itkm_core.corpus.sampling import BatchPlan
 from itkm_core.corpus.store import CorpusStore
@@ -27,7 +28,8 @@ class BatchLoader:
     """Loads the rows of a plan. What a row looks like depends on its sample id and key only.
 
     image_size: (height, width) in pixels. mean, std: per RGB channel. colour_free: blocks of the plan
-    (indices of their (scenario, group)) whose colour carries no information. threads: decoding threads.
+    (indices of their (scenario, group)) whose colour carries no information. threads: decoding threads. clothes: blocks
+    that are views in other clothes; seed: of the run, from which they are drawn (see `clothes_view`).
     """
 
     store: CorpusStore
@@ -37,6 +39,8 @@ class BatchLoader:
     augmentation: Augmentation
     colour_free: frozenset[int] = frozenset()
     threads: int = 1
+    clothes: frozenset[int] = frozenset()
+    seed: int = 0
 
     def load(self, plan: BatchPlan, pool: ThreadPoolExecutor | None = None) -> torch.Tensor:
         """float32 [B, 3, h, w] on the CPU, the plan's rows in their order."""
@@ -64,5 +68,9 @@ class BatchLoader:
         """uint8 [b, h, w, 3], decoded and augmented."""
         encoded = self.store.images(plan.sample_ids)
         images = np.stack([decode_image(data, self.image_size) for data in encoded])
+        viewed = np.isin(plan.block, list(self.clothes))
+        if viewed.any():
+            keys = view_keys(self.seed, plan.round, plan.sample_ids[viewed])
+            images[viewed] = other_clothes(images[viewed], keys)
         colour_free = np.isin(plan.block, list(self.colour_free))
         return augment(images, plan.keys, colour_free, self.augmentation)

@@ -17,8 +17,13 @@ _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 def row_keys(parts: tuple[int, ...], num_rows: int) -> Keys:
     """uint64 [num_rows]: distinct keys, a pure function of `parts` (not negative) and the row."""
+    return sample_keys(parts, np.arange(num_rows))
+
+
+def sample_keys(parts: tuple[int, ...], ids: NDArray[np.int64]) -> Keys:
+    """uint64 [len(ids)]: a key for each number (not negative), a pure function of `parts` and that number."""
     base = np.random.SeedSequence(parts).generate_state(1, np.uint64)
-    return _mix(base + np.arange(1, num_rows + 1, dtype=np.uint64) * _GAMMA)
+    return _mix(base + (ids.astype(np.uint64) + np.uint64(1)) * _GAMMA)
 
 
 def uniforms(keys: Keys, num_draws: int) -> NDArray[np.float64]:

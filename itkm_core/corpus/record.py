@@ -51,6 +51,11 @@ def _check(record: dict[str, Any], splits: Sequence[str]) -> None:
         if _number("group", row["group"]) > 1 or row["split"] not in splits:
             raise ValueError(f"group {row['group']!r} and split {row['split']!r} of a count")
         counted += _number("num_images", row["num_images"])
+    for row in record.get("derived", []):
+        if not SCENARIO_NAME.fullmatch(row["scenario"]) or _number("group", row["group"]) > 1:
+            raise ValueError(f"derived is of scenario {row['scenario']!r}, group {row['group']!r}")
+        if row["by"] != "clothes":
+            raise ValueError(f"derived is by {row['by']!r}, expected 'clothes'")
     for shard in record["shards"]:
         path = shard["path"]
         clean = posixpath.normpath(path)

@@ -189,6 +189,13 @@ class Corpus:
         """By scenario, the public collection it comes from: its `collection`, `variant`, `protocol` and `counts`."""
         return {each["scenario"]: each for each in self.record.get("collections", [])}
 
+    @property
+    def in_other_clothes(self) -> frozenset[tuple[str, int]]:
+        """The (scenario, group) pairs whose pictures are those of the other group, seen in other clothes."""
+        return frozenset(
+            (each["scenario"], each["group"]) for each in self.record.get("derived", [])
+        )
+
     def groups(self, split: str = "train") -> list[tuple[str, int]]:
         """The (scenario, group) pairs that have pictures in `split`, sorted."""
         return sorted((s, g) for (s, g, part), n in self.counts.items() if part == split and n)

@@ -114,8 +114,9 @@ class Source(_Section):
     group_by: GroupBy | None = None  # None: the collection's own groups, or else group 0
     # The bits that 16-bit grey uses; "auto": as its largest value needs. None keeps the upper byte of 16.
     depth: Annotated[int, Field(ge=8, le=16)] | Literal["auto"] | None = None
-    # A second group made from the one there is; mlr: the pictures of group_by's cameras in low resolution.
-    derive: Literal["mlr"] | None = None
+    # A second group made from the one there is; mlr: the pictures of group_by's cameras in low resolution; clothes:
+    # the training pictures, seen in other clothes whenever they are loaded.
+    derive: Literal["mlr", "clothes"] | None = None
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Source:
@@ -168,7 +169,10 @@ class Source(_Section):
     def _check_derived(self) -> None:
         if self.kind == "tracks":
             raise ValueError("derive does not apply to crops")
-        if self.group_by is not None and self.group_by.by == "resolution":
+        by = None if self.group_by is None else self.group_by.by
+        if self.derive == "clothes" and by is not None:
+            raise ValueError("derive: clothes makes group 1 of all pictures: leave out group_by")
+        if self.derive == "mlr" and by == "resolution":
             raise ValueError(
                 "derive: mlr makes the low resolution itself: group_by names its cameras"
             )

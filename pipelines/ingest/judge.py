@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from itkm_core.collections.groups import group_by_height
-from itkm_core.collections.low_resolution import factors
 from itkm_core.corpus.digest import DIGEST_BYTES, digest_at_depth
 from itkm_core.corpus.images import eight_bits_size
 from itkm_core.corpus.schema import REJECTED_SCHEMA
@@ -18,6 +17,7 @@ from itkm_core.corpus.shrink import shrunk_digest, shrunk_shape, shrunk_size
 from itkm_core.corpus.writer import ACCEPTED_SCHEMA, count_values
 from itkm_core.errors import CorpusError
 from pipelines.ingest.config import IngestConfig
+from pipelines.ingest.derived import shrink_factors, with_views
 from pipelines.ingest.sources import Sources
 
 _INSPECTED = ("height", "width", "num_bytes", "digest")
@@ -28,24 +28,27 @@ class Judged:
     """accepted: ACCEPTED_SCHEMA. origin: of each accepted picture where it is and how it is kept, for `write_all`.
 
     rejected: REJECTED_SCHEMA. sixteen_bit: of each source with 16-bit grey, how many pictures, their lowest and highest
-    value, and the depth they are kept with; 16 keeps the upper byte.
+    value, and the depth they are kept with; 16 keeps the upper byte. derived: see `with_views`.
     """
 
     accepted: pa.Table
     origin: pa.Table
     rejected: pa.Table
     sixteen_bit: list[dict[str, Any]]
+    derived: list[dict[str, Any]]
 
     def facts(self) -> dict[str, Any]:
         """Entries of corpus.json: none where there is nothing to say."""
-        return {"sixteen_bit": self.sixteen_bit} if self.sixteen_bit else {}
+        facts = {"sixteen_bit": self.sixteen_bit, "derived": self.derived}
+        return {name: value for name, value in facts.items() if value}
 
 
 def judge(config: IngestConfig, sources: Sources, inspected: pa.Table) -> Judged:
     """Sort the pictures of `sources` by what the inspection (INSPECTED_SCHEMA, in the listing's order) found.
 
     Raises:
-        CorpusError: too many pictures cannot be used, or a value is larger than the source's depth allows.
+        CorpusError: too many pictures cannot be used, a value is larger than the source's depth allows, or as
+            `with_views`.
     """
     listing = sources.listing
     good = pc.equal(inspected["reason"], "")
@@ -61,7 +64,7 @@ def judge(config: IngestConfig, sources: Sources, inspected: pa.Table) -> Judged
         kept["group"].to_numpy(), seen["height"].to_numpy(), below[kept["source"].to_numpy()]
     )
     depths, sixteen_bit = _depths(config, kept, seen)
-    shrunk = _shrunk(config, kept)
+    shrunk = shrink_factors(config, kept)
     columns = {
         name: seen[name] if name in _INSPECTED else kept[name] for name in ACCEPTED_SCHEMA.names
     }
@@ -70,7 +73,8 @@ def judge(config: IngestConfig, sources: Sources, inspected: pa.Table) -> Judged
     whence = {"source": kept["source"], "depth": depths, "shrink": shrunk}
     whence.update((name, seen[name]) for name in ("pack", "offset"))
     origin = pa.table(whence).combine_chunks()
-    return Judged(accepted, origin, rejected, sixteen_bit)
+    accepted, origin, derived = with_views(config, accepted, origin)
+    return Judged(accepted, origin, rejected, sixteen_bit, derived)
 
 
 def refuse_too_many(config: IngestConfig, rejected: pa.Table, num: int) -> None:
@@ -118,15 +122,6 @@ def _depths(
             }
         )
     return depths, facts
-
-
-def _shrunk(config: IngestConfig, kept: pa.Table) -> np.ndarray:
-    """int8 [N]: the factor for `shrink`, 0 for pictures that are kept in their resolution."""
-    derived = np.array([source.derive == "mlr" for source in config.sources])
-    low = derived[kept["source"].to_numpy()] & (kept["group"].to_numpy() == 1)
-    found = np.zeros(kept.num_rows, np.int8)
-    found[low] = factors(kept["uri"].filter(pa.array(low)).to_pylist())
-    return found
 
 
 def _as_kept(seen: pa.Table, depths: np.ndarray, shrunk: np.ndarray) -> dict[str, Any]:

@@ -166,9 +166,17 @@ def _refuse_other(found: Corpus, request: dict[str, Any], sources: Sources) -> N
 
 def _listing_difference(found: Corpus, sources: Sources) -> str:
     names = ["scenario", "uri"]
+    kept = [
+        row
+        for row in found.index([*names, "group"]).to_pylist()
+        if (row["scenario"], row["group"]) not in found.in_other_clothes
+    ]
     there, here = (
-        {tuple(row.values()) for table in tables for row in table.select(names).to_pylist()}
-        for tables in ((found.index(names), found.rejected()), (sources.listing, sources.aside))
+        {(row["scenario"], row["uri"]) for row in rows}
+        for rows in (
+            [*kept, *found.rejected().to_pylist()],
+            [*sources.listing.select(names).to_pylist(), *sources.aside.to_pylist()],
+        )
     )
     added, gone = sorted(here - there), sorted(there - here)
     if not added and not gone:

@@ -26,7 +26,7 @@ def published(source: Source, listing: Listing) -> dict[str, Any]:
         "scenario": source.called,
         "collection": collection.name,
         "variant": variant,
-        "protocol": source.derive or collection.protocol,
+        "protocol": "mlr" if source.derive == "mlr" else collection.protocol,
         "counts": [
             {
                 "part": found.expected.label,

@@ -14,16 +14,15 @@ from itkm_core.collections.files import file_stamps
 from itkm_core.collections.groups import group_by_camera, group_undecided
 from itkm_core.collections.known import COLLECTIONS, list_collection
 from itkm_core.collections.listing import Listing, check_scenarios
-from itkm_core.collections.low_resolution import LOW_CAMERAS, ask_across
 from itkm_core.collections.manifest import split_manifest
 from itkm_core.collections.tracks.frames import Frames
 from itkm_core.collections.tracks.listing import TrackListing, list_crops
 from itkm_core.corpus.schema import LISTING_SCHEMA, REJECTED_SCHEMA
-from itkm_core.errors import CorpusError
 from itkm_core.storage.paths import is_local, parent, resolve
 from pipelines.ingest.cameras import cameras_of
 from pipelines.ingest.config import IngestConfig, Source
 from pipelines.ingest.cuts import Cuts
+from pipelines.ingest.derived import MLR, in_two_resolutions
 from pipelines.ingest.published import published
 
 SOURCE_SCHEMA = pa.schema(
@@ -224,26 +223,13 @@ def _grouped(source: Source, listing: Listing) -> Listing:
         CorpusError: a rule that does not fit, or a second group to derive where there is one.
     """
     rule = source.group_by
-    if source.derive == "mlr":
-        return ask_across(_in_two_resolutions(source, listing))
+    if source.derive == MLR:
+        return in_two_resolutions(source, listing)
     if rule is not None and rule.by == "camera":
         return group_by_camera(listing, rule.cameras, source.path)
     if rule is not None and rule.by == "resolution":
         return group_undecided(listing)
     return listing
-
-
-def _in_two_resolutions(source: Source, listing: Listing) -> Listing:
-    rule = source.group_by
-    if rule is not None and rule.by == "column":
-        return listing
-    if (listing.rows["group"].to_numpy() != 0).any():
-        raise CorpusError(
-            f"{source.path}: derive: mlr needs pictures of one group, and some are of group 1 already; "
-            "leave derive out"
-        )
-    cameras = LOW_CAMERAS if rule is None else rule.cameras
-    return group_by_camera(listing, cameras, source.path)
 
 
 def _root(path: str) -> str:

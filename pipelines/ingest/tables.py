@@ -50,6 +50,11 @@ def summary_notes(corpus: Corpus) -> Iterator[str]:
                 f"warning: {scenario} is not {title} as published ({', '.join(parts)}): its scores do not compare "
                 "with published ones"
             )
+    for scenario, group in sorted(corpus.in_other_clothes):
+        yield (
+            f"{scenario}/{group} shows the training pictures of {scenario}/{1 - group} in other clothes, drawn anew in "
+            "every round"
+        )
     for scenario, names in corpus.record.get("camera_names", {}).items():
         shown = [f"{number} = {name}" for number, name in list(names.items())[:CAMERAS_SHOWN]]
         more = len(names) - len(shown)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import fs
 
 from itkm_core.corpus.digest import DIGEST_BYTES, digest_at_depth, image_digest
@@ -41,6 +42,9 @@ INSPECTED_SCHEMA = pa.schema(
         ("offset", pa.int64()),
     ]
 )
+VIEW = "#clothes"
+"""Behind the uri of a row that shows the picture of another row (`derive: clothes`)."""
+
 DETAIL_LETTERS = 300  # a decoder may repeat what it read
 
 
@@ -73,7 +77,8 @@ def write_all(
 
     origin: of each picture `source`, the index of its source in `roots`; `depth`, what `eight_bits` takes of
     16-bit grey, or 0 for a picture that is kept with its bits; `shrink`, the factor by which it is brought down, or 0;
-    and, of a crop, the `pack` below its root and the `offset` in it, else -1.
+    `view`, whether it is found at its uri without VIEW; and, of a crop, the `pack` below its root and the `offset` in
+    it, else -1.
     """
     rows = accepted
     for name in origin.column_names:
@@ -148,6 +153,10 @@ class _Changed(Exception):
 
 
 def _same_pictures(rows: pa.Table, roots: list[str]) -> Iterator[bytes]:
+    if pc.any(rows["view"]).as_py():
+        bare = pc.replace_substring_regex(rows["uri"], f"{VIEW}$", "")
+        place = rows.schema.get_field_index("uri")
+        rows = rows.set_column(place, "uri", pc.if_else(rows["view"], bare, rows["uri"]))
     names = ("uri", "digest", "depth", "shrink")
     expected = zip(*(rows[name].to_pylist() for name in names), strict=True)
     no_limit = ImageLimits(max_bytes=2**62)

@@ -126,6 +126,7 @@ def _features(
             splits=splits,
             telemetry=context.telemetry,
             name=line,
+            round=each.number,
         )
     return None, {"images": total, **facts}
 

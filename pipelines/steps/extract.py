@@ -51,10 +51,11 @@ def extract(
     splits: Sequence[str],
     telemetry: Telemetry,
     name: str = "extract",
+    round: int = 0,
 ) -> dict[str, Any]:
     """Features of all images of `splits` and the corpus' scenarios, under `out`. Returns facts for the manifest.
 
-    name: of the dataset, in the dashboard.
+    name: of the dataset, in the dashboard. round: whose views a derived group shows; 0 outside of a run's rounds.
 
     Raises:
         ModelError: an encoder cannot be made where it is needed.
@@ -89,6 +90,8 @@ def extract(
             encoders.threads,
             telemetry,
             out.clear(),
+            corpus.in_other_clothes,
+            round,
         ),
         batch_size=None,
         batch_format="pyarrow",

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from itkm_core.corpus.clothes_view import other_clothes, view_keys
 from itkm_core.corpus.images import decode_image
 from itkm_core.corpus.transforms import to_tensor
 from itkm_core.errors import ItkmError, ItkmWarning
@@ -48,7 +49,10 @@ class Extractor:
         threads: int,
         telemetry: Telemetry,
         out: Place,
+        clothes: frozenset[tuple[str, int]] = frozenset(),
+        round: int = 0,
     ) -> None:
+        """clothes: blocks that are views in other clothes (`clothes_view`); round: which of them."""
         import torch
 
         from itkm_core.model.image_encoder import UNKNOWN_SCENARIO
@@ -70,6 +74,7 @@ class Extractor:
             return
         self.encoder.eval()
         self.batch = config.compute.extract_batch
+        self.clothes, self.seed, self.round = clothes, config.seed, round
         # A checkpoint keeps the scenarios it was trained on; it does not know the corpus' other ones.
         known = {name: row for row, name in enumerate(self.info.scenarios)}
         self.row_of = {name: known.get(name, UNKNOWN_SCENARIO) for name in scenarios}
@@ -142,13 +147,19 @@ class Extractor:
         pending: deque[list[Future[np.ndarray]]] = deque()
         for batch in [*batches, *[None] * (ahead - 1)]:
             if batch is not None:
-                chunks = [batch["image"].slice(at, _CHUNK) for at in range(0, len(batch), _CHUNK)]
+                chunks = [batch.slice(at, _CHUNK) for at in range(0, len(batch), _CHUNK)]
                 pending.append([self.decoders.submit(self._pixels, chunk) for chunk in chunks])
             if len(pending) == ahead or (batch is None and pending):
                 pixels = np.concatenate([part.result() for part in pending.popleft()])
                 yield to_tensor(pixels, self.info.mean, self.info.std, self.device)
 
-    def _pixels(self, images: pa.ChunkedArray) -> np.ndarray:
-        """uint8 [b, H, W, 3]."""
+    def _pixels(self, rows: pa.Table) -> np.ndarray:
+        """uint8 [b, H, W, 3], in other clothes where the block is."""
         size = self.encoder.image_size
-        return np.stack([decode_image(image.as_buffer(), size) for image in images])
+        pixels = np.stack([decode_image(image.as_buffer(), size) for image in rows["image"]])
+        if self.clothes:
+            blocks = zip(rows["scenario"].to_pylist(), rows["group"].to_pylist(), strict=True)
+            viewed = np.array([block in self.clothes for block in blocks])
+            keys = view_keys(self.seed, self.round, rows["sample_id"].to_numpy()[viewed])
+            pixels[viewed] = other_clothes(pixels[viewed], keys)
+        return pixels

@@ -65,19 +65,18 @@ def batch_loader(task: TrainTask, tables: Sequence[pa.Table], info: EncoderInfo)
     from itkm_core.corpus.loader import BatchLoader
     from itkm_core.corpus.store import CorpusStore
 
-    colour_free = frozenset(
-        number
-        for number, table in enumerate(tables)
-        if Block.of(table).name in task.config.colour_free
-    )
+    corpus, blocks = Corpus.open(task.corpus_root), [Block.of(table) for table in tables]
+    colourless, derived = task.config.colour_free, corpus.in_other_clothes
     return BatchLoader(
-        CorpusStore(Corpus.open(task.corpus_root)),
+        CorpusStore(corpus),
         task.config.model.image_size,
         info.mean,
         info.std,
         task.config.augmentation,
-        colour_free,
+        frozenset(number for number, block in enumerate(blocks) if block.name in colourless),
         task.threads,
+        frozenset(number for number, block in enumerate(blocks) if block in derived),
+        task.config.seed,
     )
 
 

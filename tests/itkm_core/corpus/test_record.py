@@ -55,6 +55,26 @@ def test_a_scenario_that_is_no_name_of_a_folder(write_corpus, name: str) -> None
         Corpus.open(changed(corpus, change))
 
 
+@pytest.mark.parametrize(
+    ("derived", "said"),
+    [
+        ({"scenario": "../x", "group": 1, "by": "clothes"}, "derived is of scenario"),
+        ({"scenario": "s", "group": 2, "by": "clothes"}, "derived is of scenario"),
+        ({"scenario": "s", "group": 1, "by": "night"}, "by 'night', expected 'clothes'"),
+        ({"scenario": "s", "group": 1}, "'by'"),
+        ("clothes", "corpus"),
+    ],
+)
+def test_a_derived_group_is_one_that_is_known_how_to_load(write_corpus, derived, said: str) -> None:
+    corpus, _ = write_corpus()
+
+    def change(record: dict[str, Any]) -> None:
+        record["derived"] = [derived]
+
+    with pytest.raises(CorpusError, match=rf"corpus\.json .* is damaged.*{said}"):
+        Corpus.open(changed(corpus, change))
+
+
 @pytest.mark.parametrize("digest", ["../../home", "", "/tmp/x", "xyz", 7])
 def test_a_digest_names_a_folder_of_the_cache(write_corpus, digest: Any) -> None:
     corpus, _ = write_corpus()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from made_corpus import one_source, write_pictures
+from made_corpus import ingested, one_source, write_pictures
 
 from itkm_core.collections.low_resolution import factors
 from itkm_core.corpus.images import NO_LIMITS, inspect_image
@@ -14,6 +14,7 @@ from itkm_core.corpus.schema import Corpus
 from itkm_core.corpus.shrink import shrink
 from itkm_core.errors import ConfigError, CorpusError
 from pipelines.ingest.config import ingest_config
+from pipelines.ingest.tables import summary_notes
 
 MARKET = [
     *(f"bounding_box_train/{person:04d}_c{cam}s1_000001_01.jpg" for person in (2, 7) for cam in (1, 2)),
@@ -61,10 +62,82 @@ def test_other_cameras_by_name(tmp_path: Path) -> None:
     ]
 
 
-def test_what_has_two_groups_needs_no_second_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["mlr", "clothes"])
+def test_what_has_two_groups_needs_no_second_one(tmp_path: Path, how: str) -> None:
     root = write_pictures(tmp_path / "p", ["s/0/1/a.png", "s/1/1/a.png"])
-    with pytest.raises(CorpusError, match="derive: mlr needs pictures of one group"):
-        one_source(tmp_path / "corpus", kind="folder", path=str(root), derive="mlr")
+    with pytest.raises(CorpusError, match=f"derive: {how} needs pictures of one group"):
+        one_source(tmp_path / "corpus", kind="folder", path=str(root), derive=how)
+
+
+LTCC = [
+    "train/001_1_c1_000001.png",
+    "train/001_2_c2_000001.png",
+    "query/002_1_c1_000001.png",
+    "test/002_2_c3_000001.png",
+]
+
+
+def test_ltcc_in_other_clothes(tmp_path: Path) -> None:
+    root = write_pictures(tmp_path / "ltcc", LTCC)
+    corpus = one_source(tmp_path / "corpus", kind="ltcc", path=str(root), derive="clothes")
+    assert corpus.scenarios == ("ltcc",)
+    assert corpus.collections()["ltcc"]["protocol"] == "ltcc"
+    assert corpus.in_other_clothes == {("ltcc", 1)}
+    assert corpus.counts == {
+        ("ltcc", 0, "train"): 2,
+        ("ltcc", 1, "train"): 2,
+        ("ltcc", 0, "query"): 1,
+        ("ltcc", 0, "gallery"): 1,
+    }
+    rows = rows_of(corpus)
+    assert [row["sample_id"] for row in rows] == list(range(6))
+    assert [row["uri"] for row in rows] == sorted([*LTCC, *(f"{uri}#clothes" for uri in LTCC[:2])])
+    of = {row["uri"]: row for row in rows}
+    people = {row["sample_id"]: row for row in corpus.identities().to_pylist()}
+    for uri in LTCC[:2]:
+        seen, view = of[uri], of[f"{uri}#clothes"]
+        assert seen["image"] == view["image"] == (root / uri).read_bytes()
+        assert (seen["group"], view["group"]) == (0, 1)
+        same = {"scenario", "camera", "tracklet", "frame", "split", "height", "width"}
+        assert all(seen[name] == view[name] for name in same)
+        person, other = (people[row["sample_id"]] for row in (seen, view))
+        assert person["person"] == other["person"]
+        assert person["clothes"] > 0 > other["clothes"]
+    assert any(
+        "ltcc/1 shows the training pictures of ltcc/0" in note for note in summary_notes(corpus)
+    )
+
+
+def test_only_the_source_that_asks_for_it_is_seen_in_other_clothes(tmp_path: Path) -> None:
+    sources = []
+    for name in ("a", "b"):
+        root = write_pictures(tmp_path / name, [f"{number}.png" for number in range(3)])
+        sources.append({"kind": "folder", "path": str(root), "pattern": "{name}", "scenario": name})
+    sources[0]["derive"] = "clothes"
+    corpus = ingested(ingest_config(sources=sources, shard_bytes=1000), tmp_path / "corpus")
+    assert len(corpus.shards) > 2
+    found = [(row["scenario"], row["group"], row["uri"]) for row in rows_of(corpus)]
+    views = [("a", 1, f"{number}.png#clothes") for number in range(3)]
+    plain = [(name, 0, f"{number}.png") for name in "ab" for number in range(3)]
+    assert found == sorted([*plain, *views], key=lambda row: (row[0], row[2]))
+    assert corpus.groups() == [("a", 0), ("a", 1), ("b", 0)]
+    assert corpus.in_other_clothes == {("a", 1)}
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "said"),
+    [
+        ("query/a.png", "{split}/{name}", "no training pictures"),
+        ("a.png#clothes", "{name}", "ends in #clothes"),
+    ],
+)
+def test_pictures_that_cannot_be_seen_in_other_clothes(
+    tmp_path: Path, name: str, pattern: str, said: str
+) -> None:
+    root = write_pictures(tmp_path / "p", [name])
+    source = {"kind": "folder", "path": str(root), "pattern": pattern, "scenario": "s"}
+    with pytest.raises(CorpusError, match=said):
+        one_source(tmp_path / "corpus", **source, derive="clothes")
 
 
 @pytest.mark.parametrize(
@@ -72,6 +145,7 @@ def test_what_has_two_groups_needs_no_second_one(tmp_path: Path) -> None:
     [
         ({"derive": "night"}, "derive"),
         ({"derive": "mlr", "group_by": {"by": "resolution", "below": 9}}, "names its cameras"),
+        ({"derive": "clothes", "group_by": {"by": "camera", "cameras": [1]}}, "leave out group_by"),
         ({"derive": "mlr", "kind": "tracks", "tracks": "t.txt"}, "does not apply to crops"),
     ],
 )
