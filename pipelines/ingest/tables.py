@@ -50,7 +50,8 @@ def summary_notes(corpus: Corpus) -> Iterator[str]:
                 f"warning: {scenario} is not {title} as published ({', '.join(parts)}): its scores do not compare "
                 "with published ones"
             )
-    for scenario, group in sorted(corpus.in_other_clothes):
+    for each in corpus.record.get("derived", []):
+        scenario, group = each["scenario"], each["group"]
         yield (
             f"{scenario}/{group} shows the training pictures of {scenario}/{1 - group} in other clothes, drawn anew in "
             "every round"

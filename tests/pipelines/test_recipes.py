@@ -57,7 +57,7 @@ def ltcc(root: Path) -> dict[str, Any]:
             for shot in SHOTS
         ],
     )
-    return {"kind": "ltcc"}
+    return {"kind": "ltcc", "derive": "clothes"}
 
 
 def market(root: Path) -> dict[str, Any]:
@@ -75,12 +75,39 @@ def market(root: Path) -> dict[str, Any]:
 
 
 def mlr(root: Path) -> dict[str, Any]:
-    """MLR-CUHK03 from pictures in high resolution; the test of CUHK03's own reader has its split files."""
-    return {**market(root), "derive": "mlr", "scenario": "mlr-cuhk03"}
+    write_pictures(
+        root,
+        [
+            f"{folder}/{person:04d}_c{camera}_{shot:05d}.jpg"
+            for folder, cameras in (
+                ("bounding_box_train", (1, 2)),
+                ("query", (1,)),
+                ("bounding_box_test", (2,)),
+            )
+            for person in PEOPLE
+            for camera in cameras
+            for shot in SHOTS
+        ],
+    )
+    return {"kind": "mlr-cuhk03"}
 
 
 def msmt(root: Path) -> dict[str, Any]:
-    return {**market(root), "scenario": "msmt17"}
+    lists: dict[str, list[str]] = {
+        f"list_{part}.txt": [] for part in ("train", "val", "query", "gallery")
+    }
+    for name, lines in lists.items():
+        half = "test" if name in ("list_query.txt", "list_gallery.txt") else "train"
+        paths = [
+            f"{person:04d}/{person:04d}_{list(lists).index(name)}{shot:02d}_0{shot}_0303morning_{shot:04d}_2.jpg"
+            for person in PEOPLE
+            for shot in SHOTS
+        ]
+        write_pictures(root, [f"mask_{half}_v2/{path}" for path in paths])
+        lines += [f"{path} {path[:4]}" for path in paths]
+    for name, lines in lists.items():
+        (root / name).write_text("\n".join(lines))
+    return {"kind": "msmt17"}
 
 
 MINIATURES: dict[str, tuple[Callable[[Path], dict[str, Any]], ...]] = {

@@ -62,7 +62,7 @@ def test_a_scenario_that_is_no_name_of_a_folder(write_corpus, name: str) -> None
         ({"scenario": "s", "group": 2, "by": "clothes"}, "derived is of scenario"),
         ({"scenario": "s", "group": 1, "by": "night"}, "by 'night', expected 'clothes'"),
         ({"scenario": "s", "group": 1}, "'by'"),
-        ("clothes", "corpus"),
+        ("clothes", "ingest it again"),
     ],
 )
 def test_a_derived_group_is_one_that_is_known_how_to_load(write_corpus, derived, said: str) -> None:
