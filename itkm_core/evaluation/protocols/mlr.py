@@ -7,9 +7,9 @@ and CAVIAR single-shot, and leaves images of the query's person by its camera ou
 
 Where public codes differ: that code draws a gallery of its own for each query, 100 times, from what is not left out.
 Here each of ten draws is one gallery for all queries, and a query whose match was drawn from its own camera is
-skipped in that draw; where one camera has one resolution there is no such query. For other collections,
-MLR-Market1501 among them, that code is multi-shot, as is usual for Market-1501; that setting is given as well.
-Distractors are in the multi-shot gallery alone.
+skipped in that draw; where one camera has one resolution there is no such query. For other collections that code is
+multi-shot, as is usual for Market-1501, and https://github.com/ashmentlzw/VPFA, which has one evaluator, is so for
+all of them; that setting is given as well. Distractors are in the multi-shot gallery alone.
 """
 
 from __future__ import annotations
