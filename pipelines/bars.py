@@ -24,6 +24,8 @@ _STAGES = {
     "cut": "cutting crops",
     "inspect": "inspecting",
     "write": "writing shards",
+    "look": "looking",
+    "compare": "comparing",
 }
 
 REUSED = "  already there and unchanged: reused"

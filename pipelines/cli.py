@@ -16,7 +16,7 @@ import yaml
 from typer import Argument, Option
 
 from itkm_core.storage.paths import refuse_secrets
-from pipelines.cli_corpus import collections, console, ingest, synth
+from pipelines.cli_corpus import check, collections, console, ingest, synth
 from pipelines.config import DEFAULT_RECIPE, load_config, recipe_names
 from pipelines.console import Console, headed, settle_streams
 from pipelines.faults import refuse_bytes, users_words
@@ -230,6 +230,9 @@ def export(
     from pipelines.export.command import export as run_export
 
     run_export(run_path, kind, out, console)
+
+
+app.command(rich_help_panel=CHECK)(check)
 
 
 @app.command("config", rich_help_panel=CHECK)

@@ -1,4 +1,4 @@
-"""The commands that make a corpus, and the console of every command."""
+"""The commands that make a corpus and look at it, and the console of every command."""
 
 from __future__ import annotations
 
@@ -214,7 +214,22 @@ def ingest(
 def collections(
     name: Annotated[str | None, Argument(help="Of one collection.", show_default="all")] = None,
 ) -> None:
-    """List the collections read as published, and how a folder must look."""
+    """List public collections, and how their folders must look."""
     from pipelines.collections.command import show
 
     show(console, name)
+
+
+def check(
+    corpus: Annotated[
+        str, Argument(metavar="CORPUS", help="A corpus made by `itkm ingest`; it is not changed.")
+    ],
+    out: Annotated[
+        str | None, Option(help="Folder for issues.parquet; without it, nothing is written.")
+    ] = None,
+) -> None:
+    """Find copies across splits and bad pictures in a corpus."""
+    from pipelines.check.command import run_check
+    from pipelines.session import ray_session
+
+    run_check(corpus, out, console, partial(ray_session, console))

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from itkm_core.corpus.record import check_record
-from itkm_core.errors import ConfigError, CorpusError, StorageError
+from itkm_core.errors import ConfigError, CorpusError, StorageError, shortened
 from itkm_core.storage.object_store import patiently
 from itkm_core.storage.paths import exists, is_local, join, read_bytes, resolve
 
@@ -272,7 +272,7 @@ class Corpus:
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             hint = "" if exists(join(self.root, relative)) else " (it is not there)"
             raise CorpusError(
-                f"cannot read {relative} of the corpus at {self.root}{hint}: {error}"
+                f"cannot read {relative} of the corpus at {self.root}{hint}: {shortened(error)}"
             ) from error
 
 

@@ -40,6 +40,7 @@ WITHOUT_DEFAULT = {
         *("every", "min_height", "min_confidence"),
     },
     "label": {"features", "corpus", "sweep", "against"},
+    "check": {"out"},
 }
 
 

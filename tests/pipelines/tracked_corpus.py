@@ -1,4 +1,4 @@
-"""A corpus with tracklets, on disk, without Ray and without pictures that anyone looks at. Not a test itself."""
+"""A corpus on disk, with tracklets if they are given, without Ray. Not a test itself."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ DEFAULTS = {"scenario": "uvi", "group": 0, "camera": 0, "split": "train", "heigh
 
 
 def write_corpus(
-    root: Path, published: Mapping[str, Any] | None = None, **columns: Sequence[Any] | np.ndarray
+    root: Path,
+    published: Mapping[str, Any] | None = None,
+    images: Sequence[bytes] | None = None,
+    **columns: Sequence[Any] | np.ndarray,
 ) -> Corpus:
     """A corpus whose rows have these columns, in this order, and defaults in the others.
 
-    published: what `finish_corpus` keeps of public collections.
+    published: what `finish_corpus` keeps of public collections. images: bytes that are no pictures unless given.
     """
     num = len(next(iter(columns.values())))
-    images = [f"picture {number}".encode() for number in range(num)]
+    images = images or [f"picture {number}".encode() for number in range(num)]
     rows = {
         "uri": [f"{number}.png" for number in range(num)],
         **{name: [value] * num for name, value in {**UNKNOWN, **DEFAULTS}.items()},
