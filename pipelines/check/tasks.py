@@ -35,7 +35,7 @@ def look_at_all(corpus: Corpus, report: Report) -> pa.Table:
         for number in range(_read(shard, attrgetter("num_row_groups")))
     ]
     tables, done = [LOOK_SCHEMA.empty_table()], 0
-    for table in mapped(parts, look_at_row_groups, 1):
+    for table in mapped(parts, look_at_row_groups):
         tables.append(table)
         done += table.num_rows
         report(done, corpus.num_images)

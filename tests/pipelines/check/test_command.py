@@ -29,8 +29,7 @@ NUM = 30
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    def mapped(tables: list[pa.Table], step: Any, batch_size: int) -> Iterator[pa.Table]:
-        assert batch_size == 1
+    def mapped(tables: list[pa.Table], step: Any) -> Iterator[pa.Table]:
         with unwrapped():  # Ray Data keeps no order
             yield from (step(table) for table in reversed(tables))
 
