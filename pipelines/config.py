@@ -201,6 +201,8 @@ class RunConfig(Section):
             if not read:
                 unread.add(name)
         found = self.model_dump(mode="json", exclude={"compute": True, "labels": unread})
+        if not self.model.freeze_patches:  # as in a run from before there was a choice
+            del found["model"]["freeze_patches"]
         if self.links == LinkConfig() or self.labels.links == "off":
             del found["links"]
         elif self.links.decisions is not None:

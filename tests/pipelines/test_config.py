@@ -141,6 +141,11 @@ def test_where_work_runs_is_not_part_of_the_identity() -> None:
     assert one != load_config("tiny", ["seed=1"]).identity()
 
 
+def test_frozen_patches_are_part_of_the_identity_and_their_absence_is_not() -> None:
+    assert "freeze_patches" not in load_config("tiny").identity()["model"]
+    assert load_config("tiny", ["model.freeze_patches=true"]).identity()["model"]["freeze_patches"]
+
+
 BLOCKS = [("ucc", 0), ("ucc", 1), ("a.b c", 0)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +120,9 @@ MINIATURES: dict[str, tuple[Callable[[Path], dict[str, Any]], ...]] = {
 }
 
 
-def corpus_of(recipe: str, folder: Path) -> Corpus:
+def corpus_of(makers: Iterable[Callable[[Path], dict[str, Any]]], folder: Path) -> Corpus:
     sources = []
-    for make in MINIATURES[recipe]:
+    for make in makers:
         root = folder / make.__name__
         sources.append({**make(root), "path": str(root)})
     return ingested(ingest_config(sources=sources), folder / "corpus")
@@ -159,7 +159,7 @@ def test_two_steps_on_a_miniature(recipe: str, tmp_path: Path, monkeypatch) -> N
     monkeypatch.setenv("ITKM_CACHE", str(tmp_path / "cache"))
     config = load_config(recipe, [*TINY, *SMALL])
     assert load_config(recipe).model.image_size == (256, 128)
-    whole = corpus_of(recipe, tmp_path)
+    whole = corpus_of(MINIATURES[recipe], tmp_path)
     config.check_names(whole.groups("train"))
     corpus = narrow(whole, config.only)
     blocks = [Block(*block).name for block in corpus.groups("train")]
@@ -196,3 +196,20 @@ def test_two_steps_on_a_miniature(recipe: str, tmp_path: Path, monkeypatch) -> N
 
 def test_every_recipe_for_photographs_has_its_miniature() -> None:
     assert set(MINIATURES) == set(recipe_names()) - {"tiny"}
+
+
+def test_collections_of_one_kind_are_scenarios_of_their_own(tmp_path: Path) -> None:
+    corpus = corpus_of((market, msmt, mlr), tmp_path)
+    names = ("market1501", "mlr-cuhk03", "msmt17")
+    assert corpus.scenarios == names
+    assert {name: each["protocol"] for name, each in corpus.collections().items()} == dict(
+        zip(names, ("market1501", "mlr", "market1501"), strict=True)
+    )
+    assert corpus.groups() == [
+        ("market1501", 0),
+        ("mlr-cuhk03", 0),
+        ("mlr-cuhk03", 1),
+        ("msmt17", 0),
+    ]
+    assert narrow(corpus, load_config("msmt17").only).groups() == [("msmt17", 0)]
+    assert narrow(corpus, load_config("joint").only).scenarios == names
