@@ -44,12 +44,25 @@ def run_check(
     with stage_bars(console) as report, connect():
         report("look", 0, corpus.num_images)
         looks = look_at_all(corpus, lambda done, total: report("look", done, total))
-        found = check(index, looks, identities, lambda done, total: report("compare", done, total))
+        own = own_pictures(corpus, index)
+        found = check(
+            index.filter(own),
+            looks.filter(own),
+            None if identities is None else identities.filter(own),
+            lambda done, total: report("compare", done, total),
+        )
     print_issues(console, found, corpus)
     if place is not None:
         (place / ISSUES_FILE).write_table(found)
         console.print(f"{'issues':<22} {place / ISSUES_FILE}")
     return found
+
+
+def own_pictures(corpus: Corpus, index: pa.Table) -> pa.Array:
+    """bool [N]: whether a row of the index has a picture of its own, not another row's seen in other clothes."""
+    blocks = zip(index["scenario"].to_pylist(), index["group"].to_pylist(), strict=True)
+    derived = corpus.in_other_clothes
+    return pa.array([block not in derived for block in blocks], pa.bool_())
 
 
 def _outside(out: Place, corpus: Corpus) -> Place:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from made import encoded
+from made_corpus import one_source, write_pictures
 from tracked_corpus import write_corpus
 
 from itkm_core.corpus import writer
@@ -137,3 +138,15 @@ def test_a_damaged_corpus_is_one_line(corpus: Corpus, tmp_path: Path) -> None:
         with pytest.raises(CorpusError, match=said) as error:
             read()
         assert "\n" not in str(error.value)
+
+
+def test_a_picture_seen_in_other_clothes_is_no_copy_of_itself(tmp_path: Path) -> None:
+    names = [f"{split}/{number}.png" for split in ("train", "query") for number in range(3)]
+    root = write_pictures(tmp_path / "p", names)
+    source = {"kind": "folder", "path": str(root), "pattern": "{split}/{name}", "scenario": "s"}
+    plain = one_source(tmp_path / "plain", **source)
+    derived = one_source(tmp_path / "derived", **source, derive="clothes")
+    assert derived.num_images == plain.num_images + 3
+    kinds = [run(corpus)[0]["kind"].to_pylist() for corpus in (plain, derived)]
+    assert kinds[0] == kinds[1]
+    assert "duplicate" not in kinds[1]
