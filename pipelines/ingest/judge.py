@@ -18,6 +18,7 @@ from itkm_core.corpus.writer import ACCEPTED_SCHEMA, count_values
 from itkm_core.errors import CorpusError
 from pipelines.ingest.config import IngestConfig
 from pipelines.ingest.derived import shrink_factors, with_views
+from pipelines.ingest.early_issues import early_issues
 from pipelines.ingest.sources import Sources
 
 _INSPECTED = ("height", "width", "num_bytes", "digest")
@@ -39,7 +40,8 @@ class Judged:
 
     def facts(self) -> dict[str, Any]:
         """Entries of corpus.json: none where there is nothing to say."""
-        facts = {"sixteen_bit": self.sixteen_bit, "derived": self.derived}
+        issues = early_issues(self.accepted, self.origin["view"])
+        facts = {"sixteen_bit": self.sixteen_bit, "derived": self.derived, "issues": issues}
         return {name: value for name, value in facts.items() if value}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import pyarrow.compute as pc
@@ -14,6 +15,7 @@ from itkm_core.collections.known import COLLECTIONS
 from itkm_core.corpus.schema import UNKNOWN, Corpus
 from itkm_core.corpus.writer import count_values
 from pipelines.console import Console
+from pipelines.ingest.early_issues import issue_notes
 from pipelines.ingest.published import differs
 
 CAMERAS_SHOWN = 20
@@ -24,7 +26,7 @@ def print_summary(console: Console, corpus: Corpus) -> None:
     console.print(summary_table(corpus))
     for collection in corpus.collections().values():
         console.print(published_table(collection))
-    for line in summary_notes(corpus):
+    for line in chain(summary_notes(corpus), issue_notes(corpus)):
         console.print(line)
 
 

@@ -70,18 +70,20 @@ def test_what_a_user_should_know_is_said_whatever_the_names() -> None:
             "left_out": [{"source": "[p]", "kind": "no picture", "num": 3, "example": "x.txt"}],
             "derived": [{"scenario": "uvi", "group": 1, "by": "clothes"}],
             "camera_names": {"uvi": names},
+            "issues": [{"kind": "leak", "num": 2, "example": "[q].jpg"}],
             "sixteen_bit": [grey, {**grey, "depth": 12}, {**grey, "high": 60_000}],
         },
     )
     console = Console(file=io.StringIO(), width=80)
     print_summary(console, corpus)
     lines = console.file.getvalue().splitlines()
-    assert lines[-5] == "set aside: 2 outside, such as '[red]a.jpg' (leads [/b] out)"
-    assert lines[-4] == "left out of [p]: 'x.txt' and 2 more: no picture"
-    assert lines[-3].startswith("uvi/1 shows the training pictures of uvi/0 in other clothes")
-    assert lines[-2].startswith("cameras of uvi, numbered by name: 1 = [b]cam1, 2 = [b]cam2, ")
-    assert lines[-2].endswith("20 = [b]cam20 and 2 more, see corpus.json")
-    assert "1,200 pictures of s are 16-bit grey with values from 231 to 3,855" in lines[-1]
+    assert lines[-6] == "set aside: 2 outside, such as '[red]a.jpg' (leads [/b] out)"
+    assert lines[-5] == "left out of [p]: 'x.txt' and 2 more: no picture"
+    assert lines[-4].startswith("uvi/1 shows the training pictures of uvi/0 in other clothes")
+    assert lines[-3].startswith("cameras of uvi, numbered by name: 1 = [b]cam1, 2 = [b]cam2, ")
+    assert lines[-3].endswith("20 = [b]cam20 and 2 more, see corpus.json")
+    assert "1,200 pictures of s are 16-bit grey with values from 231 to 3,855" in lines[-2]
+    assert lines[-1].startswith("warning: leak: 2 test pictures that are training pictures")
 
 
 def test_a_corpus_from_before_has_less_to_say() -> None:
