@@ -13,6 +13,7 @@ from itkm_core.corpus.schema import Corpus
 from itkm_core.corpus.writer import finish_corpus, plan_shards
 from pipelines.ingest.config import IngestConfig, ingest_config
 from pipelines.ingest.judge import judge
+from pipelines.ingest.make import _request
 from pipelines.ingest.mapped import in_one_list
 from pipelines.ingest.published import draws_by_id
 from pipelines.ingest.sources import list_sources
@@ -40,7 +41,7 @@ def ingested(config: IngestConfig, out: Path) -> Corpus:
         (fault,) = write_shards(pa.table(plan), sources.roots, str(out))["fault"].to_pylist()
         assert not fault, fault
     draws = None if sources.draws is None else draws_by_id(sources.draws, accepted)
-    facts = {**sources.facts(), **judged.facts()}
+    facts = {**_request(config, sources), **sources.facts(), **judged.facts()}
     finish_corpus(str(out), accepted, shards, judged.rejected, None, draws, **facts)
     return Corpus.open(out)
 

@@ -14,6 +14,7 @@ from itkm_core.corpus.schema import Corpus
 from itkm_core.corpus.shrink import shrink
 from itkm_core.errors import ConfigError, CorpusError
 from pipelines.ingest.config import ingest_config
+from pipelines.ingest.make import ingest
 from pipelines.ingest.tables import summary_notes
 
 MARKET = [
@@ -106,6 +107,21 @@ def test_ltcc_in_other_clothes(tmp_path: Path) -> None:
     assert any(
         "ltcc/1 shows the training pictures of ltcc/0" in note for note in summary_notes(corpus)
     )
+
+
+def test_a_corpus_with_views_is_found_again_and_views_are_no_pictures_that_went(
+    tmp_path: Path,
+) -> None:
+    root = write_pictures(tmp_path / "ltcc", LTCC)
+    config = ingest_config(sources=[{"kind": "ltcc", "path": str(root), "derive": "clothes"}])
+    made = ingested(config, tmp_path / "corpus")
+    assert ingest(config, tmp_path / "corpus") == made
+    write_pictures(root, ["train/001_2_c2_000002.png"])
+    with pytest.raises(CorpusError, match="1 pictures are new and 0 are gone"):
+        ingest(config, tmp_path / "corpus")
+    plain = ingest_config(sources=[{"kind": "ltcc", "path": str(root)}])
+    with pytest.raises(CorpusError, match="derive"):
+        ingest(plain, tmp_path / "corpus")
 
 
 def test_only_the_source_that_asks_for_it_is_seen_in_other_clothes(tmp_path: Path) -> None:
