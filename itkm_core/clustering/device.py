@@ -2,7 +2,7 @@
 
 Suffixes: N images, k list entries, B rows of a block.
 
-What `reciprocal.py` and `jaccard.py` do row by row in compiled loops is done here on blocks of rows, as comparisons of
+What `neighbors/reciprocal.py` and `jaccard.py` do row by row in compiled loops is done here on blocks of rows, as comparisons of
 small lists, sorts and sums of runs, which accelerators are good at. Sums add the same numbers in the same order; only
 a cosine's sum and the exponential differ from the CPU's, in the last bits.
 """
@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.sparse_rows import SparseRows
 from itkm_core.neighbors.csr import Csr, row_starts
 from itkm_core.neighbors.kernels import Array
 from itkm_core.neighbors.products import readable
+from itkm_core.neighbors.sparse_rows import SparseRows
 
 BLOCK_ENTRIES = 1 << 23
 """Comparisons, or terms of sums, of a block: under a gigabyte on the device. [ours]"""

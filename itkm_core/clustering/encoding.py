@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from itkm_core.clustering.device import encode_on_device, or_none
-from itkm_core.clustering.reciprocal import encode_on_host
-from itkm_core.clustering.sparse_rows import SparseRows
+from itkm_core.neighbors.reciprocal import encode_on_host
+from itkm_core.neighbors.sparse_rows import SparseRows
 from itkm_core.neighbors.workers import Workers
 
 

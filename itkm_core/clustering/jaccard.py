@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from itkm_core.clustering.device import or_none, pairs_on_device
 from itkm_core.clustering.encoding import encode
-from itkm_core.clustering.sparse_rows import SparseRows, shared_columns, take
 from itkm_core.neighbors.csr import Csr
 from itkm_core.neighbors.equal_rows import Groups, group_equal_lists, regrouped
 from itkm_core.neighbors.kernels import Array, kernel, span_in_blocks
+from itkm_core.neighbors.sparse_rows import SparseRows, shared_columns, take
 from itkm_core.neighbors.workers import Workers, joined_each
 
 TIE_TOLERANCE = 1e-6

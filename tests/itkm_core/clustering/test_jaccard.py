@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
 
-from itkm_core.clustering import reciprocal
 from itkm_core.clustering.encoding import encode
 from itkm_core.clustering.jaccard import TIE_TOLERANCE, graph_of
-from itkm_core.clustering.sparse_rows import SparseRows
-from itkm_core.neighbors import kernels
+from itkm_core.neighbors import kernels, reciprocal
 from itkm_core.neighbors.csr import Csr, row_starts
+from itkm_core.neighbors.sparse_rows import SparseRows
 from itkm_core.neighbors.workers import Threads
 
 

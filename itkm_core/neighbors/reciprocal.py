@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from itkm_core.clustering.sparse_rows import SparseRows
 from itkm_core.neighbors.csr import Csr, row_starts
 from itkm_core.neighbors.kernels import Array, kernel, span_in_blocks
 from itkm_core.neighbors.similarity import softmax_rows
+from itkm_core.neighbors.sparse_rows import SparseRows
 from itkm_core.neighbors.workers import Workers, joined, joined_each
 
 NEAREST_FEW = 8
