@@ -2,9 +2,9 @@
 
 Suffixes: N images, k list entries, B rows of a block.
 
-What `neighbors/reciprocal.py` and `jaccard.py` do row by row in compiled loops is done here on blocks of rows, as comparisons of
-small lists, sorts and sums of runs, which accelerators are good at. Sums add the same numbers in the same order; only
-a cosine's sum and the exponential differ from the CPU's, in the last bits.
+What `neighbors/reciprocal.py` and `jaccard.py` do row by row in compiled loops is done here on blocks of rows, as
+comparisons of small lists, sorts and sums of runs, which accelerators are good at. Sums add the same numbers in the
+same order; only a cosine's sum and the exponential differ from the CPU's, in the last bits.
 """
 
 from __future__ import annotations

@@ -21,9 +21,18 @@ NEAREST_FEW = 8
 
 
 def encode_on_host(
-    rows: npt.NDArray[np.float32], lists: npt.NDArray[np.int32], k2: int, workers: Workers
+    rows: npt.NDArray[np.float32],
+    lists: npt.NDArray[np.int32],
+    k2: int,
+    workers: Workers,
+    half: int | None = None,
+    reach: npt.NDArray[np.float64] | None = None,
 ) -> SparseRows:
-    """As `encoding.encode`, on the workers' CPUs.
+    """V of docs/definition.md, "Pseudo-labels", steps 2 and 3, on the workers' CPUs.
+
+    `rows` float32 [N, D], `lists` int32 [N, k1], 1 <= k2 <= k1. `half`: list entries that make the smaller sets of the
+    expansion; None: those of the definition. `reach` float64 [N]: what each image's distances are divided by before
+    the softmax; None: 1.
 
     Rows are reordered (`SparseRows.order`) so that images with common neighbours are side by side: what one row needs
     is then mostly what the previous one needed, which at 300,000 images halves the time of this step and of the graph.
@@ -34,7 +43,7 @@ def encode_on_host(
     place[order] = np.arange(num_rows, dtype=np.int32)
     lists = place[lists[order]]
     # Python rounds half to even, as the definition does.
-    half = min(round(k1 / 2) + 1, k1)
+    half = min(round(k1 / 2) + 1 if half is None else half, k1)
     ranked = workers.share(lists)
     back = joined(workers.spans(_ranks_of_span, num_rows, 1, ranked))
     sets = workers.spans(_sets_of_span, num_rows, 1, ranked, workers.share(back), half)
@@ -42,7 +51,8 @@ def encode_on_host(
     del sets, back
     start = row_starts(sizes)
     where = workers.share(start), workers.share(columns)
-    images = workers.share(rows), workers.share(order)
+    reach = np.ones(num_rows) if reach is None else reach
+    images = workers.share(rows), workers.share(reach), workers.share(order)
     values = joined(workers.spans(_weights_of_span, num_rows, 1, *images, *where))
     if k2 == 1:
         return SparseRows(Csr(start, columns), values, order)
@@ -71,9 +81,16 @@ def _sets_of_span(
 
 
 def _weights_of_span(
-    rows: Array, order: Array, row_start: Array, columns: Array, start: int, stop: int, threads: int
+    rows: Array,
+    reach: Array,
+    order: Array,
+    row_start: Array,
+    columns: Array,
+    start: int,
+    stop: int,
+    threads: int,
 ) -> Array:
-    arguments = rows, order, row_start, columns
+    arguments = rows, reach, order, row_start, columns
     return span_in_blocks(softmax_rows, len(rows), start, stop, threads, *arguments)
 
 

@@ -120,18 +120,25 @@ def listed_cosines(queries: Array, rows: Array, listed: Array, start: int, stop:
 
 @kernel
 def softmax_rows(
-    rows: Array, order: Array, row_start: Array, columns: Array, start: int, stop: int
+    rows: Array,
+    reach: Array,
+    order: Array,
+    row_start: Array,
+    columns: Array,
+    start: int,
+    stop: int,
 ) -> Array:
-    """Softmax over each row's columns of -(2 - 2 cos), for CSR rows start..stop; float64, as `columns` lie.
+    """Softmax over each row's columns of -(2 - 2 cos) / reach, for CSR rows start..stop; float64, as `columns` lie.
 
-    CSR row and column i are those of rows[order[i]].
+    CSR row and column i are those of rows[order[i]], and so is its reach.
     """
     base = row_start[start]
     values = np.empty(row_start[stop] - base)
     for row in range(start, stop):
         total = 0.0
         for at in range(row_start[row], row_start[row + 1]):
-            value = np.exp(2.0 * dot(rows[order[row]], rows[order[columns[at]]]) - 2.0)
+            cosine = dot(rows[order[row]], rows[order[columns[at]]])
+            value = np.exp((2.0 * cosine - 2.0) / reach[order[row]])
             values[at - base] = value
             total += value
         for at in range(row_start[row], row_start[row + 1]):

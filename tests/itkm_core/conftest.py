@@ -93,6 +93,7 @@ def pseudo_label(rows, k1, k2, eps, min_samples):
 @pytest.fixture(scope="session")
 def twin():
     return SimpleNamespace(
+        cosines=cosines,
         lists=lists,
         encoding=encoding,
         distances=distances,
