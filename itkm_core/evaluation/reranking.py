@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from itkm_core.evaluation.arrays import FloatArray
 from itkm_core.evaluation.cosines import Cosines
 from itkm_core.evaluation.images import JUNK, Images
-from itkm_core.neighbors.kernels import Array, kernel, map_blocks, thread_count
+from itkm_core.neighbors.kernels import Array, kernel, thread_count
 from itkm_core.neighbors.nearest import nearest, nearest_across
 from itkm_core.neighbors.reciprocal import encode_on_host
 from itkm_core.neighbors.similarity import listed_cosines
@@ -47,16 +47,10 @@ class Reranked:
 
     def block(self, start: int, stop: int) -> npt.NDArray[np.float32]:
         found = np.zeros((stop - start, len(self.cosines.gallery)))
-        lists = *self.encoded.columns, self.encoded.values, self.start, self.owners, self.weights
-        threads = thread_count()
-
-        def add(a: int, b: int) -> None:
-            _add_overlaps(*lists, start + a, found[a:b])
-            shared = found[a:b]
-            np.divide(shared, 2 - shared, out=shared)  # one minus the Jaccard distance
-            shared *= 1 - self.kept
-
-        map_blocks(add, len(found), -(-len(found) // threads), threads)
+        columns, values = self.encoded.columns, self.encoded.values
+        _add_overlaps(*columns, values, self.start, self.owners, self.weights, start, found)
+        np.divide(found, 2 - found, out=found)  # one minus the Jaccard distance
+        found *= 1 - self.kept
         reach = self.reach[start:stop, None]
         for tile, cosines in self.cosines.tiles(start, stop):
             found[:, tile] += self.kept * (1 - (2 - 2 * cosines) / reach)

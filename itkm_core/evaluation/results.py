@@ -6,9 +6,11 @@ Shapes: Q queries, G gallery images, D feature dimension, n answers kept, P matc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from itkm_core.errors import CorpusError, FeatureError
 from itkm_core.evaluation.arrays import FloatArray, IntArray
@@ -23,7 +25,7 @@ from itkm_core.evaluation.rules import SAME_CAMERA, Rules
 from itkm_core.evaluation.verification import NUM_BINS, STEPS, Verification
 from itkm_core.neighbors.kernels import map_blocks, thread_count
 
-_BLOCK_BYTES = 256 * 2**20  # what one block of float32 scores may take by default
+_BLOCK_BYTES = 256 * 2**20  # what the float32 scores of all threads' blocks may take by default
 _MAX_BLOCK = 512  # more queries do not make the matrix product faster
 
 
@@ -107,9 +109,9 @@ def retrieve(
 
     Equal scores rank in gallery row order [ours]; `Cosines` says which are equal.
 
-    Memory beside the inputs: 4 * block * G bytes of scores, and 13 bytes an answer kept. `block` is a
-    number of queries; by default what fits 256 MiB, 512 at most. It changes no score, and neither do threads, which
-    are those of `thread_count`.
+    Memory beside the inputs: 4 * block * G bytes of scores a thread, and 9 bytes an answer kept. `block` is a
+    number of queries; by default what fits 256 MiB in all, 512 at most. It changes no score, and neither do the
+    threads, which are those of `thread_count`.
 
     Raises FeatureError for features that are not finite, of zero length or of different D; CorpusError for ids,
     cameras and clothes that do not fit them, and for rules about clothes without any; ValueError for block, max_rank
@@ -146,11 +148,18 @@ def collect(
     max_rank: int,
 ) -> Retrieval:
     """`retrieve` by any scores."""
+    threads = thread_count()
     if block is None:
-        block = max(1, min(_MAX_BLOCK, _BLOCK_BYTES // (4 * max(len(gallery), 1))))
+        bytes_a_query = 4 * max(len(gallery), 1) * threads
+        block = max(1, min(_MAX_BLOCK, _BLOCK_BYTES // bytes_a_query))
     reader = _Reader(query, gallery, rules, min(num_answers, len(gallery)))
-    for start in range(0, len(query), block):
-        reader.read(scores.block(start, min(start + block, len(query))), start)
+
+    def read(start: int, stop: int) -> None:
+        reader.read(scores.block(start, stop), start)
+
+    # A product on several threads waits for the slowest at every tile, and on shared cores that is most of its time.
+    with threadpool_limits(1, "blas"):
+        map_blocks(read, len(query), block, threads)
     return reader.result(max_rank)
 
 
@@ -159,6 +168,7 @@ class _Reader:
 
     def __init__(self, query: Images, gallery: Images, rules: Rules, num_answers: int) -> None:
         self.query, self.gallery, self.rules = query, gallery, rules
+        self._adding = Lock()
         self.left_out = LeftOut(query, gallery, rules)
         self.answers = np.full((len(query), num_answers), -1, np.int32)
         self.scores = np.full((len(query), num_answers), np.nan, np.float32)
@@ -167,21 +177,8 @@ class _Reader:
         self.best, self.best_wrong = np.full(len(query), np.nan), np.full(len(query), np.nan)
         self.every, self.genuine = np.zeros(NUM_BINS, np.int64), np.zeros(NUM_BINS, np.int64)
 
-    def read(self, block: npt.NDArray[np.float32], first: int) -> None:
-        """Scores [B, G] of the queries first, first + 1, ..., which this changes."""
-        threads = thread_count()
-        parts = map_blocks(
-            lambda start, stop: self._rows(block[start:stop], first + start),
-            len(block),
-            -(-len(block) // threads),
-            threads,
-        )
-        for every, genuine in parts:
-            self.every += every
-            self.genuine += genuine
-
-    def _rows(self, rows: npt.NDArray[np.float32], start: int) -> tuple[IntArray, IntArray]:
-        """The bins of all pairs, and of those of one person."""
+    def read(self, rows: npt.NDArray[np.float32], start: int) -> None:
+        """Scores [B, G] of the queries start, start + 1, ..., which this changes. Threads may read at the same time."""
         every, genuine = np.zeros(NUM_BINS, np.int64), np.zeros(NUM_BINS, np.int64)
         for number, row in enumerate(rows, start):
             matches = self.left_out.apply(row, number)
@@ -194,7 +191,9 @@ class _Reader:
                 count_scores(row[matches], STEPS, genuine)
                 row[matches] = -np.inf
                 self.best_wrong[number] = row.max(initial=-np.inf)
-        return every, genuine
+        with self._adding:
+            self.every += every
+            self.genuine += genuine
 
     def _score(self, number: int, row: npt.NDArray[np.float32], matches: IntArray) -> None:
         ranks = match_ranks(row, matches)
