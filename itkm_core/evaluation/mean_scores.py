@@ -1,4 +1,4 @@
-"""Retrieval scores: CMC, mAP and mINP from the ranks of each query's matches."""
+"""Retrieval scores: CMC, mAP and mINP from the ranks of each query's matches, and what goes beyond ranks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from itkm_core.evaluation.arrays import FloatArray, IntArray
 from itkm_core.evaluation.images import DISTRACTOR
+from itkm_core.evaluation.open_set import OpenSet
+from itkm_core.evaluation.verification import Verification
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,8 @@ class Ranking:
     The `query_*` arrays have one entry per query given, in the given order: average precision and
     inverse negative penalty (NaN where skipped), and the 1-based rank of the first match as the rules count ranks
     (0 where skipped).
+
+    `verification`: error rates of a threshold on the score of a pair; `open_set`: of one that tells new people.
     """
 
     cmc: FloatArray
@@ -34,18 +38,28 @@ class Ranking:
     query_ap: FloatArray
     query_inp: FloatArray
     query_first_rank: IntArray
+    verification: Verification
+    open_set: OpenSet
 
     def summary(self, ranks: tuple[int, ...] = (1, 5, 10, 20)) -> dict[str, float | int | None]:
         """Scores by name, ready for JSON: NaN becomes None, ranks beyond `max_rank` are absent."""
         scores = {f"rank_{r}": float(self.cmc[r - 1]) for r in ranks if r <= len(self.cmc)}
         scores |= {"mean_ap": self.mean_ap, "mean_inp": self.mean_inp}
+        scores |= self.verification.summary() | self.open_set.summary()
         row: dict[str, float | int | None] = {
             name: None if math.isnan(value) else value for name, value in scores.items()
         }
         return row | {"num_queries": self.num_queries, "num_skipped": self.num_skipped}
 
 
-def ranking_of(ap: FloatArray, inp: FloatArray, first_rank: IntArray, max_rank: int) -> Ranking:
+def ranking_of(
+    ap: FloatArray,
+    inp: FloatArray,
+    first_rank: IntArray,
+    verification: Verification,
+    open_set: OpenSet,
+    max_rank: int,
+) -> Ranking:
     """The means, from the `query_*` arrays of a ranking [Q]."""
     counted = np.flatnonzero(first_rank)
     hits = np.bincount(first_rank[counted], minlength=max_rank + 1)[1 : max_rank + 1]
@@ -59,6 +73,8 @@ def ranking_of(ap: FloatArray, inp: FloatArray, first_rank: IntArray, max_rank: 
         query_ap=ap,
         query_inp=inp,
         query_first_rank=first_rank,
+        verification=verification,
+        open_set=open_set,
     )
 
 

@@ -61,15 +61,14 @@ class OpenSet:
         new_missed, known_missed = self._errors(candidates)
         return self.at(float(candidates[np.abs(new_missed - known_missed).argmin()]))
 
-    def summary(self) -> dict[str, float | None]:
-        """The area, and the threshold of equal errors with the larger of them, ready for JSON: NaN becomes None."""
+    def summary(self) -> dict[str, float]:
+        """By name the area, and the threshold of equal errors with the larger of them."""
         threshold, *errors = self.equal()
-        row = {
+        return {
             "open_set_auc": self.auc,
             "new_person_threshold": threshold,
             "new_person_error": max(errors),
         }
-        return {name: None if math.isnan(value) else value for name, value in row.items()}
 
     def _errors(self, thresholds: FloatArray) -> tuple[FloatArray, FloatArray]:
         with np.errstate(invalid="ignore"):

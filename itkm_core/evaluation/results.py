@@ -26,12 +26,13 @@ from itkm_core.evaluation.verification import NUM_BINS, STEPS, Verification
 from itkm_core.neighbors.kernels import map_blocks, thread_count
 
 _BLOCK_BYTES = 256 * 2**20  # what the float32 scores of all threads' blocks may take by default
+_MIN_BLOCK = 64  # fewer queries take less time than a float64 copy of the gallery for them
 _MAX_BLOCK = 512  # more queries do not make the matrix product faster
 
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
-    """The first n answers of every query, without what the rules leave out, and scores of all answers.
+    """The first n answers of every query, without what the rules leave out, and how all answers score.
 
     `answers` int32 [Q, n]: rows of the gallery, best first, -1 where fewer are left; `scores` float32 [Q, n]: cosines,
     or after `rerank` one minus its distance, NaN where fewer are left; `matched` bool [Q, n]: shows the query's person.
@@ -44,8 +45,6 @@ class Retrieval:
     scores: npt.NDArray[np.float32]
     matched: npt.NDArray[np.bool_]
     ranking: Ranking
-    verification: Verification
-    open_set: OpenSet
 
     def named(self, gallery_ids: IntArray) -> IntArray:
         """The answers by the sample ids [G] of the gallery, int64 [Q, n], -1 where fewer are left."""
@@ -55,8 +54,8 @@ class Retrieval:
         """The same queries after k-reciprocal re-ranking (Zhong et al., CVPR 2017), by the same rules.
 
         `k1`: neighbours; `k2`: of query expansion, 1 being none; `kept`: lambda, the share of the original distance in
-        the final one. The defaults are the paper's for Market-1501. A search of all images by all images, and about
-        300 bytes an image beyond their features.
+        the final one. The defaults are the paper's for Market-1501. Takes two searches of all images by all images,
+        and in memory three copies of their features and some 2.5 KB an image.
 
         Raises ValueError for k1 or k2 < 1, or `kept` outside [0, 1].
         """
@@ -69,10 +68,6 @@ class Retrieval:
         scores = rerank(self.query, self.gallery, k1, k2, kept)
         num_answers, max_rank = self.answers.shape[1], len(self.ranking.cmc)
         return collect(self.query, self.gallery, scores, self.rules, num_answers, None, max_rank)
-
-    def summary(self) -> dict[str, float | int | None]:
-        """All means by name, ready for JSON."""
-        return self.ranking.summary() | self.verification.summary() | self.open_set.summary()
 
 
 def retrieve(
@@ -110,7 +105,7 @@ def retrieve(
     Equal scores rank in gallery row order [ours]; `Cosines` says which are equal.
 
     Memory beside the inputs: 4 * block * G bytes of scores a thread, and 9 bytes an answer kept. `block` is a
-    number of queries; by default what fits 256 MiB in all, 512 at most. It changes no score, and neither do the
+    number of queries; by default what fits 256 MiB in all, but 64 to 512. It changes no score, and neither do the
     threads, which are those of `thread_count`.
 
     Raises FeatureError for features that are not finite, of zero length or of different D; CorpusError for ids,
@@ -150,8 +145,9 @@ def collect(
     """`retrieve` by any scores."""
     threads = thread_count()
     if block is None:
-        bytes_a_query = 4 * max(len(gallery), 1) * threads
-        block = max(1, min(_MAX_BLOCK, _BLOCK_BYTES // bytes_a_query))
+        fitting = _BLOCK_BYTES // (4 * max(len(gallery), 1) * threads)
+        fair = max(1, -(-len(query) // threads))
+        block = min(max(fitting, _MIN_BLOCK), _MAX_BLOCK, fair)
     reader = _Reader(query, gallery, rules, min(num_answers, len(gallery)))
 
     def read(start: int, stop: int) -> None:
@@ -205,6 +201,8 @@ class _Reader:
         self.best[number] = self.scores[number, 0]
 
     def result(self, max_rank: int) -> Retrieval:
+        verification = Verification(self.genuine, self.every - self.genuine)
+        open_set = OpenSet(_trials(self.best), _trials(self.best_wrong))
         shown = np.append(self.gallery.persons, DISTRACTOR)[self.answers]
         known = (self.query.persons > DISTRACTOR)[:, None]
         return Retrieval(
@@ -214,9 +212,7 @@ class _Reader:
             self.answers,
             self.scores,
             known & (shown == self.query.persons[:, None]),
-            ranking_of(self.ap, self.inp, self.first, max_rank),
-            Verification(self.genuine, self.every - self.genuine),
-            OpenSet(_trials(self.best), _trials(self.best_wrong)),
+            ranking_of(self.ap, self.inp, self.first, verification, open_set, max_rank),
         )
 
 

@@ -266,7 +266,9 @@ def test_summary_is_plain_and_within_max_rank():
     case = make_case(1)
     summary = rank(*case, max_rank=5).summary()
     assert list(summary) == [
-        *("rank_1", "rank_5", "mean_ap", "mean_inp", "num_queries", "num_skipped")
+        *("rank_1", "rank_5", "mean_ap", "mean_inp", "fnmr_at_fmr_0.01", "fnmr_at_fmr_0.001"),
+        *("open_set_auc", "new_person_threshold", "new_person_error"),
+        *("num_queries", "num_skipped"),
     ]
     assert all(type(value) in (int, float) for value in summary.values())
 

@@ -81,7 +81,7 @@ def test_answers_have_the_sample_ids_of_the_gallery():
 @pytest.mark.parametrize("coarse", [False, True])
 def test_error_rates_agree_with_every_pair(coarse):
     case = make_case(1, coarse)
-    got = retrieved(case, block=5).verification
+    got = retrieved(case, block=5).ranking.verification
     known = [a for person, a in zip(case[1][0], naive_answers(*case), strict=True) if person > 0]
     pairs = [(score, same) for answers in known for score, _, same in answers]
     one = np.array([score for score, same in pairs if same])
@@ -100,7 +100,7 @@ def test_error_rates_agree_with_every_pair(coarse):
 
 
 def test_curve_goes_from_all_accepted_to_none():
-    curve = retrieved(make_case(1, False)).verification.curve(50)
+    curve = retrieved(make_case(1, False)).ranking.verification.curve(50)
     assert len(curve) == 50
     assert (curve[0].fmr, curve[0].fnmr) == (1.0, 0.0)
     assert (curve[-1].fmr, curve[-1].fnmr) == (0.0, 1.0)
@@ -110,7 +110,7 @@ def test_curve_goes_from_all_accepted_to_none():
 @pytest.mark.parametrize("coarse", [False, True])
 def test_open_set_agrees_with_taking_people_out(coarse):
     case = make_case(2, coarse)
-    got = retrieved(case).open_set
+    got = retrieved(case).ranking.open_set
     known, new = [], []
     for person, answers in zip(case[1][0], naive_answers(*case), strict=True):
         if person <= 0:
@@ -134,12 +134,12 @@ def test_a_search_needs_no_identities():
     got = retrieve(*features, num_answers=4)
     best = np.argsort(-(features[0] @ features[1].T), axis=1)[:, :4]
     np.testing.assert_array_equal(got.answers, best)
-    summary = got.summary()
+    summary = got.ranking.summary()
     assert summary["mean_ap"] is None
     assert summary["fnmr_at_fmr_0.01"] is None
     assert summary["open_set_auc"] is None
     assert not got.matched.any()
-    assert got.verification.curve() == []
+    assert got.ranking.verification.curve() == []
 
 
 def test_empty_sides():
