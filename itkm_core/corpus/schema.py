@@ -2,7 +2,7 @@
 
 corpus.json            what is in it; written last, so a folder without it is not a corpus
 shards/part-*.parquet  CORPUS_SCHEMA, sample ids dense and ascending through the shards
-identities.parquet     IDENTITY_SCHEMA, if the source knows who is who; for evaluation only
+identities.parquet     IDENTITY_SCHEMA, if the source knows who is who; for evaluation and checks only
 rejected.parquet       REJECTED_SCHEMA, pictures that were rejected
 draws.parquet          DRAWS_SCHEMA, if a collection comes with the draws of its protocol; for evaluation only
 tracks.parquet         TRACKS_SCHEMA, if crops were cut from videos: which tracker's file and id a tracklet comes from
@@ -226,7 +226,7 @@ class Corpus:
         return table.select(wanted).combine_chunks()
 
     def identities(self) -> pa.Table | None:
-        """Who is who (IDENTITY_SCHEMA, sorted by sample_id), or None. For evaluation only."""
+        """Who is who (IDENTITY_SCHEMA, sorted by sample_id), or None. For evaluation and checks only."""
         if not self.has_identities:
             return None
         return self._read(IDENTITIES_FILE, IDENTITY_SCHEMA.names).sort_by("sample_id")
