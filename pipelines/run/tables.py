@@ -143,6 +143,8 @@ def evaluation_tables(result: Mapping[str, Any], step: str) -> list[Table]:
         evaluation_table(result["retrieval"], f"retrieval, {step}"),
         quality_table(result["labels"], f"pseudo-labels, {step}"),
     ]
+    if any("open_set_auc" in row for row in result["retrieval"]):  # an earlier release's have none
+        tables.insert(1, threshold_table(result["retrieval"], f"thresholds, {step}"))
     tracklets = result.get("tracklets", {})
     if tracklets.get("retrieval"):
         title = f"retrieval of tracklets, {step}"
@@ -170,6 +172,19 @@ def evaluation_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     ]
     if left_out:
         table.caption = f"queries without a match, left out: {', '.join(left_out)}"
+    return table
+
+
+def threshold_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+    """What a threshold on the score can do, per row of retrieval; errors in %, and the score where they are equal."""
+    names = ("FNMR at FMR 1 %", "0.1 %", "new: AUC", "error", "at score")
+    table = _table(title, DIRECTION, *names)
+    for row in rows:
+        keys = ("fnmr_at_fmr_0.01", "fnmr_at_fmr_0.001", "open_set_auc", "new_person_error")
+        threshold = row["new_person_threshold"]
+        first = "\n".join([_direction(row), *([row["name"]] if "name" in row else [])])
+        scores = [_score(row, key) for key in keys]
+        table.add_row(first, *scores, "-" if threshold is None else f"{threshold:.3f}")
     return table
 
 

@@ -16,10 +16,12 @@ from pipelines.run.command import print_next
 from pipelines.run.dag import Kind, Step, plan_rounds
 from pipelines.run.tables import (
     evaluation_table,
+    evaluation_tables,
     gain_tables,
     print_round,
     print_step,
     quality_table,
+    threshold_table,
 )
 
 TRAINING = {"first_loss": 4.0, "loss": 1.5, "images_per_second": 100.0, "start_seconds": 2.0}
@@ -189,6 +191,18 @@ def test_evaluations_fit_a_terminal() -> None:
     assert shown[3] == "clothes-2 0->1 38.4 38.4 38.4 38.4 38.4 123,456"
     shown = rows(quality_table(QUALITY, "pseudo-labels, round-002"))
     assert shown[3] == "clothes-2/1 100.0 100.0 100.0 100.0 123,456 123,456"
+
+
+def test_thresholds_fit_a_terminal() -> None:
+    keys = ("fnmr_at_fmr_0.01", "fnmr_at_fmr_0.001", "open_set_auc", "new_person_error")
+    more = {**dict.fromkeys(keys, 1.0), "new_person_threshold": -0.8125}
+    (_, thresholds, _) = evaluation_tables(
+        {"retrieval": [{**row, **more} for row in RETRIEVAL], "labels": QUALITY}, "final"
+    )
+    assert rows(thresholds)[3] == "clothes-2 0->1 100.0 100.0 100.0 100.0 -0.812"
+    nobody = {**RETRIEVAL[0], **dict.fromkeys(more)}
+    assert rows(threshold_table([nobody], "thresholds")) == ["ucc 1->0 - - - - -"]
+    assert len(evaluation_tables({"retrieval": RETRIEVAL, "labels": QUALITY}, "final")) == 2
 
 
 def test_a_long_name_is_folded_and_numbers_are_not() -> None:

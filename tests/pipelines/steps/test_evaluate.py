@@ -94,6 +94,7 @@ def test_tracklets_are_scored_beside_images(tmp_path: Path) -> None:
     assert tracks["ari"] > images["ari"]
     assert [table.title for table in evaluation_tables(found, "final/evaluate")] == [
         "retrieval, final/evaluate",
+        "thresholds, final/evaluate",
         "pseudo-labels, final/evaluate",
         "retrieval of tracklets, final/evaluate",
         "pseudo-labels of tracklets, final/evaluate",
@@ -103,7 +104,7 @@ def test_tracklets_are_scored_beside_images(tmp_path: Path) -> None:
 def test_without_tracklets_the_scores_are_what_they_were(tmp_path: Path) -> None:
     _, _, found, _ = scored(tmp_path / "bare", tracklets=False)
     assert list(found) == ["retrieval", "labels", "matches"]
-    assert len(evaluation_tables(found, "final/evaluate")) == 2
+    assert len(evaluation_tables(found, "final/evaluate")) == 3
     _, _, tracked, _ = scored(tmp_path / "tracked", tracklets=True)
     assert found == {name: tracked[name] for name in found}
 
@@ -142,7 +143,7 @@ def test_a_collection_is_tested_by_its_protocol(tmp_path: Path) -> None:
     assert headlines(rows) == [rows[0], rows[4]]
     assert headlines(plain["retrieval"]) == plain["retrieval"]
     assert evaluate(corpora[1].root, *given, ["uvi"])["retrieval"] == rows[4:]
-    assert [table.row_count for table in evaluation_tables(found, "final/evaluate")] == [5, 0]
+    assert [table.row_count for table in evaluation_tables(found, "final/evaluate")] == [5, 5, 0]
 
 
 def test_rows_within_a_group_do_not_stand_for_a_scenario_across_groups() -> None:
