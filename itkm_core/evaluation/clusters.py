@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from itkm_core.errors import LabelError
 from itkm_core.evaluation.arrays import IntArray, as_integers
@@ -55,6 +54,9 @@ def label_quality(labels: npt.ArrayLike, persons: npt.ArrayLike) -> LabelQuality
 
     Raises LabelError for different lengths, values below -1, or no image of a known person.
     """
+    # scikit-learn takes most of a second to import, also for a process that asks for no score.
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
     label = as_integers(labels, "pseudo-labels", LabelError)
     person = as_integers(persons, "persons", LabelError)
     if len(label) != len(person):
