@@ -54,7 +54,8 @@ def run_workers(loop: Loop, task: WorkerTask, *, last_good: str) -> dict[str, An
     """
     import ray
     import ray.train
-    from ray.train.torch import TorchTrainer
+
+    from pipelines.training.trainer import trainer_of
 
     config, out = task.config, task.out
     resources = usable(ray.cluster_resources(), config.compute.cluster_share)
@@ -62,7 +63,7 @@ def run_workers(loop: Loop, task: WorkerTask, *, last_good: str) -> dict[str, An
     use_gpu = workers.gpus > 0
     of_each = {"CPU": workers.cpus, **({"GPU": workers.gpus} if use_gpu else {})}
     filesystem, folder = (out / RAY_TRAIN).resolve()
-    trainer = TorchTrainer(
+    trainer = trainer_of(workers.number)(
         loop,
         train_loop_config={"task": replace(task, threads=workers.threads, asked=time.time())},
         scaling_config=ray.train.ScalingConfig(

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from ray.train import TrainingFailedError, WorkerGroupError
-from ray.train.torch import TorchTrainer
 
 from itkm_core.errors import LabelError, TrainingError
 from itkm_core.storage.place import Place
@@ -16,6 +15,7 @@ from pipelines.steps.encoders import EncoderSource
 from pipelines.telemetry.handle import Telemetry
 from pipelines.training.jobs import run_workers
 from pipelines.training.tasks import TrainTask
+from pipelines.training.trainer import OneWorker
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def train(local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> A
     )
 
     def run(error: Exception) -> None:
-        def fit(_: TorchTrainer) -> None:
+        def fit(_: OneWorker) -> None:
             raise error
 
-        monkeypatch.setattr(TorchTrainer, "fit", fit)
+        monkeypatch.setattr(OneWorker, "fit", fit)
         run_workers(print, task, last_good="The last good one is of the round before.")
 
     return run
