@@ -25,6 +25,9 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# A run of the tests starts hundreds of Python processes, each of which would compile the packages anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Each process may run a Ray of its own beside it, and Ray gives itself 30 seconds to start: no more than two.
 unit: $(READY)
 	$(BIN)/python -m pytest -m "not gpu" -n 2 --no-loadscope-reorder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -13,6 +14,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+
+# What collecting loads stays to the end, and Python's collector would go through it again and again.
+gc.disable()
 
 # A busy machine must not fail an example for the time it took.
 settings.register_profile("itkm", deadline=None)
@@ -79,7 +83,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         compiling.append(subprocess.Popen([sys.executable, "-c", COMPILE], env=path))
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_sessionfinish() -> None:
+    gc.unfreeze()
     for process in compiling:
         process.wait()
 
