@@ -58,7 +58,8 @@ def stuck(seconds: float) -> str:
 
 def main(base: Path) -> None:
     made_corpus(base / "corpus")
-    cluster = Cluster(True, head_node_args={"num_cpus": 0, "object_store_memory": MEMORY})
+    head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
+    cluster = Cluster(True, head_node_args=head)
     for gpus in (0, 1):
         cluster.add_node(num_cpus=1, num_gpus=gpus, object_store_memory=MEMORY)
     cluster.wait_for_nodes()

@@ -33,7 +33,7 @@ from pipelines.label import corpus as label_corpus
 from pipelines.label.command import LabelRequest, label
 from pipelines.label.index import read_group, read_index
 
-SHARED = ("only=[ucc]", "extract_precision=fp32")
+SHARED = ("only=[ucc]", "extract_precision=fp32", "compute.num_extractors=1")
 OPTIONS = (*SHARED, "without_camera=false", "labels.k1=6", "labels.k2=2", "labels.min_samples=3")
 
 

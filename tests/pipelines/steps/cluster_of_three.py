@@ -96,7 +96,8 @@ def main() -> None:
     expected = pseudo_label(rows, **asked)
 
     # The machine that divides the work computes nothing itself.
-    cluster = Cluster(True, head_node_args={"num_cpus": 0, "object_store_memory": MEMORY})
+    head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
+    cluster = Cluster(True, head_node_args=head)
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=MEMORY) for _ in range(2)]
     cluster.wait_for_nodes()
     ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
