@@ -32,6 +32,7 @@ FLOORS = (
         "pipelines/bars",
         "pipelines/console",
         "pipelines/faults",
+        "pipelines/imports",
         "pipelines/own_packages",
         "pipelines/yaml_text",
     ),

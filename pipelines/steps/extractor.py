@@ -23,6 +23,7 @@ from itkm_core.storage.place import Place
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.features import part_folder
 from pipelines.config import RunConfig
+from pipelines.imports import uncollected
 from pipelines.steps.encoders import EncoderSource, autocast
 from pipelines.telemetry.handle import Telemetry
 from pipelines.telemetry.meter import Meter
@@ -53,9 +54,11 @@ class Extractor:
         round: int = 0,
     ) -> None:
         """clothes: blocks that are views in other clothes (`clothes_view`); round: which of them."""
-        import torch
+        with uncollected():
+            import open_clip  # noqa: F401 - of which `source.load` makes the encoder
+            import torch
 
-        from itkm_core.model.image_encoder import UNKNOWN_SCENARIO
+            from itkm_core.model.image_encoder import UNKNOWN_SCENARIO
 
         torch.set_num_threads(threads)
         self.name = uuid4().hex

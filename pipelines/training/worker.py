@@ -19,6 +19,7 @@ from itkm_core.errors import DivergedError, TrainingError
 from itkm_core.learning.config import HomogeneousConfig, PromptConfig
 from pipelines.artifacts.blocks import Block
 from pipelines.artifacts.labels import read_labels
+from pipelines.imports import uncollected
 from pipelines.telemetry.meter import Meter, peak_memory
 from pipelines.training.checkpoints import saved
 from pipelines.training.tasks import WorkerTask
@@ -42,7 +43,10 @@ def ends_on_fault(loop: Loop) -> Loop:
 
     @functools.wraps(loop)
     def ending(loop_config: dict[str, Any]) -> None:
-        import ray.train
+        with uncollected():
+            import open_clip  # noqa: F401 - of which every stage makes its model
+            import ray.train
+            import ray.train.torch
 
         task: WorkerTask = loop_config["task"]
         rank = ray.train.get_context().get_world_rank()
