@@ -60,7 +60,9 @@ def by_tasks(
     """
     import ray
 
-    task = ray.remote(step).options(num_cpus=1, name=title, max_retries=3)
+    from pipelines.steps.tasks import task_of
+
+    task = task_of(step).options(num_cpus=1, name=title, max_retries=3)
     most = IN_FLIGHT * cluster_cpus()
     left = iter(tables)
     waiting = [task.remote(table, **arguments) for table in islice(left, most)]

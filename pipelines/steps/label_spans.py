@@ -20,6 +20,7 @@ from itkm_core.neighbors.products import readable
 from itkm_core.neighbors.search import TORCH_FROM
 from itkm_core.neighbors.workers import Threads, Workers
 from pipelines.faults import unwrapped
+from pipelines.steps.tasks import task_of
 from pipelines.steps.workers import living_machines
 from pipelines.telemetry.handle import Telemetry
 
@@ -81,7 +82,7 @@ class RayTasks:
             return [step(*here, 0, num_rows, self.threads)]
         sent = [each.reference if isinstance(each, Shared) else each for each in arguments]
         name = f"{self.name} {step.__name__.strip('_').replace('_', ' ')}"
-        task = ray.remote(_span).options(num_cpus=self.threads, name=name, max_retries=3)
+        task = task_of(_span).options(num_cpus=self.threads, name=name, max_retries=3)
         bounds = [(start, min(start + size, num_rows)) for start in range(0, num_rows, size)]
         references = [task.remote(step, a, b, self.threads, *sent) for a, b in bounds]
         pending = references

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import ray
+from ray.remote_function import RemoteFunction
 
 from pipelines.faults import unwrapped
 from pipelines.telemetry.handle import Telemetry
 from pipelines.telemetry.meter import peak_memory
+
+
+@cache
+def task_of(function: Callable[..., Any]) -> RemoteFunction:
+    """`ray.remote(function)`, once: Ray takes each for another kind of task, of which it forgets none."""
+    return ray.remote(function)
 
 
 def remote(
@@ -25,7 +33,7 @@ def remote(
     memory, gpus: bytes and GPUs that a machine must have free for it. telemetry: is told how much memory it took.
     The title does not name the round: the dashboard counts tasks by name, so a step has one line there per run.
     """
-    task = ray.remote(measured).options(
+    task = task_of(measured).options(
         num_cpus=1, num_gpus=gpus, memory=memory or None, name=title, max_retries=3
     )
     with unwrapped():
