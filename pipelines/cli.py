@@ -226,7 +226,7 @@ def export(
     out: Annotated[str, Option(help="Folder for the files.")],
     kind: Annotated[str, Option("--as", help="Their format: mot, MOTChallenge text.")] = "mot",
 ) -> None:
-    """Write the tracker's files again, with pseudo-identities as ids."""
+    """Write a tracker's files again, pseudo-identities as ids."""
     from pipelines.export.command import export as run_export
 
     run_export(run_path, kind, out, console)
