@@ -13,8 +13,8 @@ import numpy as np
 
 from itkm_core.collections.collection import Collection, Count
 from itkm_core.collections.listing import Listing
-from itkm_core.collections.shipped import make_rows, pictures_in, read_names
-from itkm_core.collections.split_files import Part, keep_listed, read_lists
+from itkm_core.collections.shipped import make_rows, read_names
+from itkm_core.collections.split_files import Part, listed_pictures
 
 TITLE = "LLCM"
 LISTS = {
@@ -33,11 +33,8 @@ def read(root: str, scenario: str, variant: str = "") -> Listing:
     Raises:
         CorpusError: a folder, a list or a listed picture is missing, or a path has another form.
     """
-    listed = read_lists(root, LISTS, TITLE)
-    shipped = pictures_in(root, ["vis", "nir"], TITLE, scenario)
-    keep_listed(shipped, listed, root, TITLE)
+    shipped, parts = listed_pictures(root, LISTS, ["vis", "nir"], TITLE, scenario)
     names = read_names(shipped.uris, _PATH, TITLE, "nir/0351/0351_c06_s200656_f4830_nir.jpg")
-    parts = [listed[uri] for uri in shipped.uris]
     return make_rows(
         shipped,
         scenario,

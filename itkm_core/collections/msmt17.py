@@ -12,8 +12,8 @@ import numpy as np
 
 from itkm_core.collections.collection import Collection, Count
 from itkm_core.collections.listing import Listing
-from itkm_core.collections.shipped import make_rows, pictures_in, read_names
-from itkm_core.collections.split_files import Part, keep_listed, read_lists
+from itkm_core.collections.shipped import make_rows, read_names
+from itkm_core.collections.split_files import Part, listed_pictures
 from itkm_core.errors import CorpusError
 from itkm_core.storage.paths import exists, join
 
@@ -37,12 +37,10 @@ def read(root: str, scenario: str, variant: str) -> Listing:
                 f"{root} has {theirs[0]} and no {folders[0]}, so it is {TITLE} {other}, not {variant}; expected one of "
                 f"them: say --variant {other}"
             )
-    listed = read_lists(root, lists_of(*folders), TITLE)
-    shipped = pictures_in(root, folders, TITLE, scenario)
-    keep_listed(shipped, listed, root, TITLE)
+    shipped, parts = listed_pictures(root, lists_of(*folders), folders, TITLE, scenario)
     example = f"{folders[0]}/0000/0000_045_12_0303morning_0006_2.jpg"
     names = read_names(shipped.uris, _PATH, TITLE, example)
-    splits = np.array([listed[uri].split for uri in shipped.uris])
+    splits = np.array([part.split for part in parts])
     return make_rows(
         shipped,
         scenario,

@@ -12,8 +12,8 @@ import numpy as np
 
 from itkm_core.collections.collection import Collection, Count
 from itkm_core.collections.listing import Listing
-from itkm_core.collections.shipped import make_rows, pictures_in, read_names
-from itkm_core.collections.split_files import Part, keep_listed, read_lists
+from itkm_core.collections.shipped import make_rows, read_names
+from itkm_core.collections.split_files import Part, listed_pictures
 
 TITLE = "RegDB"
 TRIALS = tuple(str(trial) for trial in range(1, 11))
@@ -28,11 +28,9 @@ def read(root: str, scenario: str, variant: str) -> Listing:
     Raises:
         CorpusError: a folder, a list of the trial or a listed picture is missing, or a path has another form.
     """
-    listed = read_lists(root, trial_lists(variant), TITLE)
-    shipped = pictures_in(root, ["Visible", "Thermal"], TITLE, scenario)
-    keep_listed(shipped, listed, root, TITLE)
+    lists = trial_lists(variant)
+    shipped, parts = listed_pictures(root, lists, ["Visible", "Thermal"], TITLE, scenario)
     names = read_names(shipped.uris, _PATH, TITLE, "Visible/88/female_back_v_01102_88.bmp")
-    parts = [listed[uri] for uri in shipped.uris]
     return make_rows(
         shipped,
         scenario,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import scipy.io
 
-from itkm_core.collections.shipped import Shipped, check_paths, read_text
+from itkm_core.collections.shipped import Shipped, check_paths, pictures_in, read_text
 from itkm_core.errors import CorpusError
 from itkm_core.storage.paths import join, read_bytes
 
@@ -46,6 +46,20 @@ def read_lists(root: str, lists: Mapping[str, Part], title: str) -> dict[str, Pa
                 )
             found[uri] = part
     return found
+
+
+def listed_pictures(
+    root: str, lists: Mapping[str, Part], folders: Sequence[str], title: str, scenario: str
+) -> tuple[Shipped, list[Part]]:
+    """The pictures of `folders` that the lists name, and the part that each of their `uris` is in.
+
+    Raises:
+        CorpusError: as `read_lists`, `pictures_in` and `keep_listed`.
+    """
+    listed = read_lists(root, lists, title)
+    shipped = pictures_in(root, folders, title, scenario)
+    keep_listed(shipped, listed, root, title)
+    return shipped, [listed[uri] for uri in shipped.uris]
 
 
 def keep_listed(shipped: Shipped, listed: Mapping[str, object], root: str, title: str) -> None:

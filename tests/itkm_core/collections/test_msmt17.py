@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from itkm_core.collections import msmt17
+from itkm_core.collections import msmt17, split_files
 from itkm_core.collections.known import list_collection
 from itkm_core.collections.shipped import Shipped
 from itkm_core.errors import CorpusError
@@ -92,7 +92,7 @@ def test_the_published_lists(published, check_counts, monkeypatch) -> None:
         for line in (root / path).read_text().splitlines()
     ]
     assert len(names) == 126_441
-    monkeypatch.setattr(msmt17, "pictures_in", lambda *_: Shipped(sorted(names)))
+    monkeypatch.setattr(split_files, "pictures_in", lambda *_: Shipped(sorted(names)))
     rows = msmt17.read(str(root), "msmt17", "v2").rows
     check_counts(msmt17.COLLECTION, rows, "v2")
     assert np.unique(rows["camera"].to_numpy()).tolist() == list(range(1, 16))
