@@ -6,7 +6,9 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from itkm_core.corpus.checks.check import INDEX, check
 from itkm_core.corpus.schema import Corpus
@@ -60,9 +62,11 @@ def run_check(
 
 def own_pictures(corpus: Corpus, index: pa.Table) -> pa.Array:
     """bool [N]: whether a row of the index has a picture of its own, not another row's seen in other clothes."""
-    blocks = zip(index["scenario"].to_pylist(), index["group"].to_pylist(), strict=True)
-    derived = corpus.in_other_clothes
-    return pa.array([block not in derived for block in blocks], pa.bool_())
+    own = np.ones(index.num_rows, bool)
+    for scenario, group in corpus.in_other_clothes:
+        of_scenario = pc.equal(index["scenario"], scenario).to_numpy(zero_copy_only=False)
+        own &= ~(of_scenario & (index["group"].to_numpy() == group))
+    return pa.array(own)
 
 
 def _outside(out: Place, corpus: Corpus) -> Place:

@@ -55,9 +55,12 @@ def with_views(
     Raises:
         CorpusError: a source without training pictures, of two groups, or with a name that ends like a view's.
     """
+    if not any(each.derive == CLOTHES for each in config.sources):
+        none = pa.array(np.zeros(accepted.num_rows, bool))
+        return accepted, origin.append_column("view", none), []
     groups, source = accepted["group"].to_numpy(), origin["source"].to_numpy()
     train = np.asarray(pc.equal(accepted["split"], "train"))
-    rows = [np.zeros(0, np.int64)]
+    rows: list[np.ndarray] = []
     for index, each in enumerate(config.sources):
         if each.derive != CLOTHES:
             continue
