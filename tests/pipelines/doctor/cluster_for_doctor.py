@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +65,13 @@ def main(base: Path) -> None:
         cluster.add_node(num_cpus=1, num_gpus=gpus, object_store_memory=MEMORY)
     cluster.wait_for_nodes()
     ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
+    pool = ThreadPoolExecutor(1)
     try:
         nodes = cluster_nodes()
         (alone,) = [node for node in nodes if node.gpus]
+        # It takes its time to find out, which is time for everything else.
+        begun = time.monotonic()
+        late = pool.submit(ask, nodes, stuck, lambda node: (600.0 if node is alone else 0.0,), 40)
         request = DoctorRequest(
             load_config("tiny"), str(base / "corpus"), str(base / "runs" / "mine"), 240
         )
@@ -89,12 +94,12 @@ def main(base: Path) -> None:
         line = judge_out("OUT", {}, views)
         print("apart:", line.verdict, "alone read what alone wrote" in line.seen)
 
-        begun = time.monotonic()
-        answers = ask(nodes, stuck, lambda node: (600.0 if node is alone else 0.0,), 30)
+        answers = late.result()
         assert set(answers.of) == {node.id for node in nodes if node is not alone}
-        print("silent:", answers.silent == {alone.id: "no answer within 30 s"})
-        print("in time:", time.monotonic() - begun < 120)
+        print("silent:", answers.silent == {alone.id: "no answer within 40 s"})
+        print("in time:", time.monotonic() - begun < 200)
     finally:
+        pool.shutdown()
         ray.shutdown()
         cluster.shutdown()
 
