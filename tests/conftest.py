@@ -18,8 +18,8 @@ from hypothesis import settings
 # What collecting loads stays to the end, and Python's collector would go through it again and again.
 gc.disable()
 
-# A busy machine must not fail an example for the time it took.
-settings.register_profile("itkm", deadline=None)
+# A busy machine must not fail an example for the time it took, and a run tries what the one before tried.
+settings.register_profile("itkm", deadline=None, derandomize=True)
 settings.load_profile("itkm")
 
 ROOT = Path(__file__).parent.parent
@@ -53,15 +53,22 @@ LONGEST_FIRST = [
         "tests/pipelines/telemetry/test_handle.py",
         "tests/pipelines/training/test_failures.py",
         "tests/pipelines/doctor/test_command.py",
+        "tests/pipelines/test_users_errors.py",
     ],
     ["tests/e2e/test_workers.py"],
     ["tests/e2e/test_jobs.py"],
     ["tests/e2e/test_nodes.py"],
+    ["tests/pipelines/test_own_packages.py"],
     ["tests/itkm_core/clustering/test_footprint.py"],
     ["tests/itkm_core/learning/test_workers.py"],
     ["tests/itkm_core/learning/test_prompt_workers.py"],
 ]
 UNITS = {ROOT / name: unit for unit, names in enumerate(LONGEST_FIRST) for name in names}
+
+
+def starts_ray(scope: str) -> bool:
+    """Whether a unit (its number in LONGEST_FIRST, or a file of none) has a Ray beside it."""
+    return scope.isdigit() and not LONGEST_FIRST[int(scope)][0].startswith("tests/itkm_core/")
 
 
 # In a new checkout, what labels a group compiles for 20 s of the processor, and each process for itself if several
@@ -109,11 +116,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     class ByUnit(LoadScopeScheduling):
-        """In the order in which they were collected: run it with --no-loadscope-reorder."""
+        """In the order in which they were collected: run it with --no-loadscope-reorder.
+
+        At most two of the processes have a Ray beside them: they wait a lot, and meanwhile a third does other tests.
+        """
 
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
             return str(UNITS.get(config.rootpath / file, file))
+
+        def _assign_work_unit(self, node: Any) -> None:
+            others = [self.assigned_work.get(each, {}) for each in self.nodes if each is not node]
+            rays = sum(any(map(self._waits_on_ray, work.items())) for work in others)
+            if rays >= 2:
+                calm = (scope for scope in self.workqueue if not starts_ray(scope))
+                first = next(calm, None)
+                if first is not None:
+                    self.workqueue.move_to_end(first, last=False)
+            super()._assign_work_unit(node)
+
+        def _waits_on_ray(self, work: tuple[str, dict[str, bool]]) -> bool:
+            scope, done = work
+            return starts_ray(scope) and not all(done.values())
 
     return ByUnit(config, log)
 
