@@ -28,14 +28,14 @@ types: $(READY)
 # A run of the tests starts hundreds of Python processes, each of which would compile the packages anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Two processes with a Ray of their own beside them, which gives itself 30 seconds to start, and one without.
+# Each process may run a Ray of its own beside it, and Ray gives itself 30 seconds to start: no more than two.
 unit: $(READY)
-	$(BIN)/python -m pytest -m "not gpu" -n 3 --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not gpu" -n 2 --no-loadscope-reorder
 
 # With the oldest version of every dependency that pyproject.toml allows, in an environment of its own.
 OLDEST := $(VENV)-oldest
 test-oldest: $(OLDEST)/.ready
-	$(OLDEST)/bin/python -m pytest -m "not gpu" -n 3 --no-loadscope-reorder
+	$(OLDEST)/bin/python -m pytest -m "not gpu" -n 2 --no-loadscope-reorder
 
 $(OLDEST)/.ready: pyproject.toml tests/oldest.py
 	@$(PYTHON) -m venv $(OLDEST)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,6 @@ LONGEST_FIRST = [
         "tests/e2e/test_resume.py",
         "tests/e2e/test_output.py",
     ],  # with the corpus and the whole run of all e2e
-    ["tests/pipelines/ablate/test_command.py"],
     [
         "tests/pipelines/steps/test_extract.py",
         "tests/pipelines/label/test_corpus.py",
@@ -54,6 +54,8 @@ LONGEST_FIRST = [
         "tests/pipelines/training/test_failures.py",
         "tests/pipelines/doctor/test_command.py",
         "tests/pipelines/test_users_errors.py",
+        "tests/pipelines/ablate/test_command.py",
+        "tests/e2e/test_ablate.py",  # after the whole run
     ],
     ["tests/e2e/test_workers.py"],
     ["tests/e2e/test_jobs.py"],
@@ -63,12 +65,11 @@ LONGEST_FIRST = [
     ["tests/itkm_core/learning/test_workers.py"],
     ["tests/itkm_core/learning/test_prompt_workers.py"],
 ]
-UNITS = {ROOT / name: unit for unit, names in enumerate(LONGEST_FIRST) for name in names}
-
-
-def starts_ray(scope: str) -> bool:
-    """Whether a unit (its number in LONGEST_FIRST, or a file of none) has a Ray beside it."""
-    return scope.isdigit() and not LONGEST_FIRST[int(scope)][0].startswith("tests/itkm_core/")
+PLACES = {
+    ROOT / name: (unit, place)
+    for unit, names in enumerate(LONGEST_FIRST)
+    for place, name in enumerate(names)
+}
 
 
 # In a new checkout, what labels a group compiles for 20 s of the processor, and each process for itself if several
@@ -106,9 +107,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"local_ray", "own_ray"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("ray")
-    gone = [str(path) for path in UNITS if not path.exists()]
+    gone = [str(path) for path in PLACES if not path.exists()]
     assert not gone, f"LONGEST_FIRST in tests/conftest.py names files that are not there: {gone}"
-    items.sort(key=lambda item: UNITS.get(item.path, len(LONGEST_FIRST)))
+    items.sort(key=lambda item: PLACES.get(item.path, (len(LONGEST_FIRST), 0)))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -116,28 +117,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     class ByUnit(LoadScopeScheduling):
-        """In the order in which they were collected: run it with --no-loadscope-reorder.
-
-        At most two of the processes have a Ray beside them: they wait a lot, and meanwhile a third does other tests.
-        """
+        """In the order in which they were collected: run it with --no-loadscope-reorder."""
 
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return str(UNITS.get(config.rootpath / file, file))
-
-        def _assign_work_unit(self, node: Any) -> None:
-            others = [self.assigned_work.get(each, {}) for each in self.nodes if each is not node]
-            rays = sum(any(map(self._waits_on_ray, work.items())) for work in others)
-            if rays >= 2:
-                calm = (scope for scope in self.workqueue if not starts_ray(scope))
-                first = next(calm, None)
-                if first is not None:
-                    self.workqueue.move_to_end(first, last=False)
-            super()._assign_work_unit(node)
-
-        def _waits_on_ray(self, work: tuple[str, dict[str, bool]]) -> bool:
-            scope, done = work
-            return starts_ray(scope) and not all(done.values())
+            return str(PLACES[path][0] if (path := config.rootpath / file) in PLACES else file)
 
     return ByUnit(config, log)
 
@@ -165,3 +149,38 @@ def once(
         return folder
 
     return made
+
+
+@pytest.fixture(scope="session")
+def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A local Ray of 2 CPUs for the session, with token authentication and a HOME of its own.
+
+    A bare `ray.init` would write a token to the user's HOME, and later tests would depend on it.
+    """
+    import ray
+
+    assert not ray.is_initialized(), "a test started a Ray of its own and left it running"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        # Ray reads the mode when it is imported, which may have been long ago. Left unset, `ray.init`
+        # turns token authentication on, for this process too. Set and then taken away, the patch also
+        # undoes what `ray.init` sets.
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.delenv("RAY_AUTH_MODE")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # Its workers import the tests' modules, and so what those import.
+        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+            patch.delenv(name, raising=False)
+        ray.init(
+            address="local",
+            num_cpus=2,
+            object_store_memory=150 * 2**20,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+        yield
+        ray.shutdown()

@@ -28,7 +28,6 @@ SMALL = [
     "prompts.steps=10",
     "prompts.clusters_per_group=4",
     "compute.checkpoint_every=2",
-    "evaluate_every_round=false",
     "extract_precision=fp32",  # bf16 makes steps of 1e-3 of what two workers sum up differently
     "compute.num_extractors=1",  # test_nodes.py has two
 ]

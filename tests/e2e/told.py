@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+from urllib.error import URLError
 
 from pipelines.telemetry.gauges import GAUGES
 
@@ -19,11 +21,15 @@ JOBS = {"round-002-prompts-stage-2", "round-002-train-stage-3"}
 
 
 def metrics_now(ask: Ask) -> str:
-    """What the ports that Ray tells Prometheus of serve. Of a process that has ended they have it for 20 seconds."""
+    """What the ports that Ray tells Prometheus of serve. Of a process that has ended they have it for 20 seconds.
+
+    Ray may tell of one that nobody listens to any more, or not yet, which Prometheus asks again.
+    """
     (group,) = ask("/api/prometheus/sd")
     text = ""
     for target in group["targets"]:
-        with urllib.request.urlopen(f"http://{target}/metrics", timeout=60) as answer:
+        page = f"http://{target}/metrics"
+        with suppress(URLError), urllib.request.urlopen(page, timeout=60) as answer:
             text += answer.read().decode()
     return text
 

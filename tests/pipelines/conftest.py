@@ -2,50 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from made import encoded
-
-
-@pytest.fixture(scope="session")
-def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A local Ray of 2 CPUs for the session, with token authentication and a HOME of its own.
-
-    A bare `ray.init` would write a token to the user's HOME, and later tests would depend on it.
-    """
-    import ray
-
-    assert not ray.is_initialized(), "a test started a Ray of its own and left it running"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-        # Ray reads the mode when it is imported, which may have been long ago. Left unset, `ray.init`
-        # turns token authentication on, for this process too. Set and then taken away, the patch also
-        # undoes what `ray.init` sets.
-        patch.setenv("RAY_AUTH_MODE", "token")
-        patch.delenv("RAY_AUTH_MODE")
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        # Its workers import the tests' modules, and so what those import.
-        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
-        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
-            patch.delenv(name, raising=False)
-        ray.init(
-            address="local",
-            num_cpus=2,
-            object_store_memory=150 * 2**20,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-        yield
-        ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tracked_corpus import write_corpus
@@ -57,53 +56,6 @@ def test_a_corpus_with_tracklets_has_the_rows_of_links(tmp_path: Path) -> None:
         assert {"links", "without-links"} & rows == (
             {"links", "without-links"} if name == "tracked" else set()
         )
-
-
-@pytest.mark.ray
-@pytest.mark.timeout(1800)
-def test_two_rows_become_a_table_and_are_not_run_again(corpus: str, tmp_path: Path) -> None:
-    out, text = tmp_path / "out", io.StringIO()
-    console = Console(file=text, width=200)
-    study = study_of(corpus, out, rows="ihm,full")
-    assert len(study.waiting()) == 2
-    run_study(study, console, at_once=1)
-    report(study, console, plot=True)
-
-    assert "run 2 of 2  full, seed 3: done in" in text.getvalue()
-    result: dict[str, Any] = json.loads((out / "ablation.json").read_text())
-    # A run serves two rows: the last part that is added is DRU.
-    assert [row["name"] for row in result["rows"]] == ["ihm", "full", "without-dru"]
-    for row in result["rows"]:
-        assert [run["status"] for run in row["runs"]] == ["done"]
-        for metric in ("mean_ap", "rank_1", "match_accuracy"):
-            assert 0 <= row["scores"][metric]["average"]["mean"] <= 1
-    assert {path.suffix for path in out.glob("ablation.*")} == {".json", ".md", ".png", ".svg"}
-    logs = {name: (out / f"runs/{name}/seed-3.log").read_text() for name in ("ihm", "full")}
-    assert "matched" in logs["full"]
-    # What comes before the first match is the same in both rows, and computed once.
-    assert logs["ihm"].startswith("0 steps copied from other rows")
-    assert logs["full"].startswith("10 steps copied from other rows")
-    assert logs["full"].count("reused") == 10
-
-    # The same again has nothing to run, and needs no Ray; another row's table has what there is.
-    again = study_of(corpus, out, rows="ihm,full")
-    assert not again.waiting()
-    assert again.scores == study.scores
-    wider = study_of(corpus, out, rows="baseline")
-    assert [job.name for job in wider.waiting()] == ["baseline"]
-    report(wider, console, plot=False)
-    names = [row["name"] for row in json.loads((out / "ablation.json").read_text())["rows"]]
-    assert names == ["baseline", "ihm", "full", "without-dru"]
-
-    # Without its last file a run is not finished, and goes on.
-    (out / "runs/full/seed-3/pseudo_labels.parquet").unlink()
-    broken = study_of(corpus, out, rows="full")
-    assert len(broken.waiting()) == 1
-    run_study(broken, console)
-    assert not broken.waiting()
-
-    with pytest.raises(ConfigError, match=r"labels\.eps: 0\.5 there, 0\.4 now"):
-        study_of(corpus, out, "labels.eps=0.4")
 
 
 @pytest.mark.ray

@@ -59,10 +59,11 @@ def stuck(seconds: float) -> str:
 
 def main(base: Path) -> None:
     made_corpus(base / "corpus")
-    head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
+    own = {"object_store_memory": MEMORY, "include_log_monitor": False}  # a process less
+    head = {"num_cpus": 0, "include_dashboard": False, **own}
     cluster = Cluster(True, head_node_args=head)
     for gpus in (0, 1):
-        cluster.add_node(num_cpus=1, num_gpus=gpus, object_store_memory=MEMORY)
+        cluster.add_node(num_cpus=1, num_gpus=gpus, **own)
     cluster.wait_for_nodes()
     ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
     pool = ThreadPoolExecutor(1)

@@ -96,9 +96,10 @@ def main() -> None:
     expected = pseudo_label(rows, **asked)
 
     # The machine that divides the work computes nothing itself.
-    head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
+    own = {"object_store_memory": MEMORY, "include_log_monitor": False}  # a process less
+    head = {"num_cpus": 0, "include_dashboard": False, **own}
     cluster = Cluster(True, head_node_args=head)
-    nodes = [cluster.add_node(num_cpus=1, object_store_memory=MEMORY) for _ in range(2)]
+    nodes = [cluster.add_node(num_cpus=1, **own) for _ in range(2)]
     cluster.wait_for_nodes()
     ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
     try:
