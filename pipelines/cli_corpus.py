@@ -30,6 +30,16 @@ def synth(
     images: Annotated[
         int | None, Option(min=1, help="Pictures per person and group.", show_default="4")
     ] = None,
+    overlap: Annotated[
+        float | None,
+        Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Of each group's training people, so many are in the other group too.",
+            show_default="1",
+        ),
+    ] = None,
     seed: Annotated[int, Option(min=0, help="The same seed draws the same pictures.")] = 0,
     height: Annotated[
         int | None,
@@ -61,6 +71,7 @@ def synth(
         "people": people,
         "test_people": test_people,
         "images": images,
+        "overlap": overlap,
         "height": height,
     }
     given |= {"seed": seed, "tracker_noise": tracker_noise}

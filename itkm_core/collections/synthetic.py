@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -9,7 +12,7 @@ from itkm_core.collections.files import SetAside, check_folder, links_out, norma
 from itkm_core.collections.listing import Listing, check_listing
 from itkm_core.corpus.schema import LISTING_SCHEMA, with_track_columns
 from itkm_core.errors import CorpusError
-from itkm_core.storage.paths import exists, join, resolve
+from itkm_core.storage.paths import exists, join, read_bytes, resolve
 from itkm_core.synthetic.record import RECORD_FILE
 from itkm_core.synthetic.write import MANIFEST_FILE
 
@@ -46,3 +49,19 @@ def list_images(root: str) -> Listing:
     ]
     kept = table.filter(pa.array([uri not in away for uri in uris], pa.bool_()))
     return Listing(kept.sort_by("uri"), aside=aside)
+
+
+def parameters(root: str) -> dict[str, Any]:
+    """How they were drawn: the parameters of `itkm synth`'s record, such as their seed and overlap.
+
+    Raises:
+        CorpusError: the record is damaged.
+    """
+    place = join(root, RECORD_FILE)
+    try:
+        found = json.loads(read_bytes(place))["parameters"]
+        return {str(name): value for name, value in found.items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CorpusError(
+            f"{place} is not a record of synthetic people: delete its folder and draw again"
+        ) from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import numpy as np
 from numpy.random import Generator
@@ -34,6 +35,9 @@ class SyntheticConfig(BaseModel):
     """Test people, in each scenario; none of them is a training person."""
     images: int = Field(default=4, ge=1)
     """Pictures of each person in each group."""
+    overlap: float = Field(default=1.0, ge=0.0, le=1.0)
+    """Share of a group's training people who are in the scenario's other group as well. The others are in one
+    group only; each group has `people_train` people in any case, and test people are always in both."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     world: Literal["people", "clip"] = "people"
     """Whose people and cameras: `clip` draws those the embedded CLIP was trained on, which are in no
@@ -83,9 +87,37 @@ class SyntheticConfig(BaseModel):
         return self
 
     @property
+    def shared(self) -> int:
+        """Training people of a scenario who are in both groups."""
+        return round(self.overlap * self.people_train)
+
+    @property
     def people(self) -> int:
-        """People in each scenario, training and test together."""
-        return self.people_train + self.people_test
+        """People in each scenario, training and test together, of either group."""
+        return 2 * self.people_train - self.shared + self.people_test
+
+    def people_of(self, group: int) -> Iterator[int]:
+        """The people in a group of any scenario, ascending.
+
+        Training people come first: those in both groups, then those in group 0 only. Then test people, and at the end
+        training people in group 1 only, so that neither they nor `overlap` change anyone else.
+        """
+        tested = self.people_train + self.people_test
+        if group == 0:
+            yield from range(tested)
+        else:
+            yield from range(self.shared)
+            yield from range(self.people_train, tested)
+            yield from range(tested, self.people)
+
+    def is_tested(self, person: int) -> bool:
+        """Whether a person of a scenario is one of its test people."""
+        return self.people_train <= person < self.people_train + self.people_test
+
+    def parameters(self) -> dict[str, Any]:
+        """How a corpus is drawn, for its record: as before there was an overlap, if everyone is in both groups."""
+        unsaid = {"overlap"} if self.overlap == 1 else set()
+        return self.model_dump(mode="json", exclude=unsaid)
 
     def generator(self, purpose: Purpose, scenario: str, *numbers: int) -> Generator:
         """The generator of one draw, decided by world, seed, purpose, scenario and `numbers`.

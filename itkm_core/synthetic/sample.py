@@ -80,7 +80,7 @@ def camera_at(config: SyntheticConfig, scenario: str, group: int, camera: int) -
 
 
 def _split(config: SyntheticConfig, person: int, group: int, view: int) -> str:
-    if person < config.people_train:
+    if not config.is_tested(person):
         return "train"
     # An only picture asks from the second group and is found in the first.
     if config.images == 1:
@@ -96,7 +96,7 @@ def render_sample(
     Args:
         config: the corpus it belongs to.
         scenario: one of `SCENARIOS`.
-        person: index within the scenario, 0 .. config.people - 1, training people first.
+        person: index within the scenario, one of `config.people_of(group)`.
         group: 0 (visible, first clothes, high resolution) or 1 (infrared, other clothes, low
             resolution).
         view: 0 .. config.images - 1.
@@ -155,10 +155,10 @@ def render_sample(
 def sample_keys(config: SyntheticConfig) -> Iterator[tuple[str, int, int, int]]:
     """(scenario, person, group, view) of every picture: the arguments of `render_sample`."""
     for scenario in config.scenarios:
-        for person in range(config.people):
-            for group in (0, 1):
-                for view in range(config.images):
-                    yield scenario, person, group, view
+        places = [(person, group) for group in (0, 1) for person in config.people_of(group)]
+        for person, group in sorted(places):
+            for view in range(config.images):
+                yield scenario, person, group, view
 
 
 def iter_samples(config: SyntheticConfig) -> Iterator[Sample]:

@@ -22,7 +22,7 @@ from itkm_core.errors import StorageError
 from itkm_core.storage.paths import local_folder, write_bytes
 from itkm_core.synthetic.config import SyntheticConfig
 from itkm_core.synthetic.record import RECORD_FILE, UNFINISHED_FILE, is_finished
-from itkm_core.synthetic.sample import Sample, iter_samples
+from itkm_core.synthetic.sample import Sample, iter_samples, sample_keys
 
 SYNTHETIC_VERSION = 1
 """Raised whenever the same parameters no longer give the same bytes."""
@@ -69,8 +69,8 @@ def write_people(
         StorageError: the folder cannot be written, or is not on this machine.
     """
     root = local_folder(out_dir)
-    record = {"version": SYNTHETIC_VERSION, "parameters": config.model_dump(mode="json")}
-    total = len(config.scenarios) * config.people * 2 * config.images
+    record = {"version": SYNTHETIC_VERSION, "parameters": config.parameters()}
+    total = sum(1 for _ in sample_keys(config))
     try:
         if is_finished(root, record, MANIFEST_FILE):
             if progress:

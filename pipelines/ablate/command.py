@@ -182,6 +182,7 @@ def write_tables(study: Study) -> Result:
         "recipe": study.recipe,
         "command": _command(study),
         "corpus": study.corpus.digest,
+        "synthetic": study.corpus.record.get("synthetic", []),
         **summarise(
             study.plan,
             study.seeds,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -82,6 +82,7 @@ def as_markdown(result: Result) -> str:
     parts = [
         f"# Ablation of {result['recipe']}",
         f"    {result['command']}",
+        *[_drawn(people) for people in result.get("synthetic", [])],
         f"Percent, mean ± sample deviation over the seeds {seeds}. mAP and rank-1: retrieval across the two "
         "groups of a scenario, mean of both directions. Gain: mAP above the row "
         f"*{reference}*, which trains for as many rounds and steps, seed by seed; lowest gain: of any scenario and "
@@ -107,6 +108,14 @@ def as_markdown(result: Result) -> str:
     failed = list(dict.fromkeys(_failed(result)))
     parts += ["## Failed runs", "\n".join(failed)] if failed else []
     return "\n\n".join(parts) + "\n"
+
+
+def _drawn(people: Mapping[str, Any]) -> str:
+    """How made-up people were drawn: `itkm synth`'s parameters that a table of scores is read by."""
+    said = {name: people.get(name) for name in ("people_train", "people_test", "images", "seed")}
+    said["overlap"] = people.get("overlap", 1)
+    words = ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
+    return f"Synthetic people: {words}."
 
 
 def as_rich(result: Result, title: str) -> Table:

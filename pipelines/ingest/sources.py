@@ -44,6 +44,7 @@ class Sources:
     camera's number, where the source has names. left_out: by source, what is no picture (`Listing.left_out`).
     collections: a fact a scenario that comes from a public collection (`published`); draws: theirs, with `scenario` and
     LISTED_DRAWS_SCHEMA.
+    synthetic: how made-up people were drawn, a fact a source of theirs.
     cuts, tracks: of the pictures that are to be cut from videos, if there are any; tracks has TRACKS_SCHEMA.
     """
 
@@ -53,6 +54,7 @@ class Sources:
     camera_names: dict[str, dict[str, str]]
     left_out: list[dict[str, Any]]
     collections: list[dict[str, Any]]
+    synthetic: list[dict[str, Any]]
     draws: pa.Table | None
     cuts: Cuts | None
     tracks: pa.Table | None
@@ -72,6 +74,7 @@ class Sources:
             "camera_names": self.camera_names,
             "left_out": self.left_out,
             "collections": self.collections,
+            "synthetic": self.synthetic,
         }
         return {name: value for name, value in facts.items() if value}
 
@@ -85,6 +88,7 @@ def list_sources(config: IngestConfig) -> Sources:
     found = []
     collections: list[dict[str, Any]] = []
     draws: list[pa.Table] = []
+    drawn: list[dict[str, Any]] = []
     crops: dict[int, TrackListing] = {}
     for index, source in enumerate(config.sources):
         if source.kind == "tracks":
@@ -92,6 +96,8 @@ def list_sources(config: IngestConfig) -> Sources:
             found.append((source.path, _root(source.path), crops[index].listing))
         else:
             root, listing = _list(source)
+            if source.kind == "synthetic":
+                drawn.append(synthetic.parameters(root))
             if source.kind in COLLECTIONS:
                 collections.append(published(source, listing))
             if listing.draws is not None:
@@ -130,6 +136,7 @@ def list_sources(config: IngestConfig) -> Sources:
         camera_names,
         left_out,
         collections,
+        drawn,
         pa.concat_tables(draws).combine_chunks() if draws else None,
         _cuts(config, crops, starts) if crops else None,
         pa.concat_tables([each.tracks for each in crops.values()]) if crops else None,

@@ -143,6 +143,17 @@ def test_the_markdown_has_the_numbers_and_names_what_failed(result: Result) -> N
             assert len({line.count("|") for line in block.splitlines()}) == 1
 
 
+@pytest.mark.parametrize(("overlap", "said"), [({}, 1), ({"overlap": 0.25}, 0.25)])
+def test_the_markdown_says_how_its_people_were_drawn(
+    result: Result, overlap: dict[str, float], said: float
+) -> None:
+    drawn = {"people_train": 200, "people_test": 100, "images": 4, "seed": 41, "cast": 0.25}
+    text = as_markdown({**result, "synthetic": [{**drawn, **overlap}]})
+    line = f"people_train 200, people_test 100, images 4, seed 41, overlap {said}."
+    assert f"Synthetic people: {line}" in text.splitlines()
+    assert "Synthetic" not in as_markdown(result)
+
+
 def test_the_terminals_table_fits_eighty_columns(result: Result) -> None:
     head, lines = main_cells(result)
     assert {len(line) for line in lines} == {len(head)}
