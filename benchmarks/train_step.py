@@ -33,13 +33,15 @@ def bare(base: Path, config: RunConfig, labels: list[str], threads: int) -> floa
     from itkm_core.corpus.store import CorpusStore
     from itkm_core.learning.homogeneous import StageOne
     from itkm_core.learning.memory import ClusterMemory
+    from pipelines.artifacts.blocks import Block
     from pipelines.artifacts.labels import read_centroids, read_labels
     from pipelines.training.worker import group_indices
 
     torch.set_num_threads(threads)
     corpus = Corpus.open(base / "corpus")
     places = [Place.at(label) for label in labels]
-    indices = group_indices([read_labels(place) for place in places], corpus.scenarios)
+    tables = [read_labels(place) for place in places]
+    indices = group_indices(tables, corpus.scenarios)
     encoder, info = EncoderSource(config.model, corpus.scenarios, config.seed).load()
     memories = [ClusterMemory(torch.from_numpy(read_centroids(place))) for place in places]
     stage = StageOne(encoder, memories, config.homogeneous, total_steps=1000)
@@ -59,7 +61,7 @@ def bare(base: Path, config: RunConfig, labels: list[str], threads: int) -> floa
         config.model.image_size,
         info.mean,
         info.std,
-        config.augmentation,
+        [config.augmentation.of(*Block.of(table)) for table in tables],
         threads=threads,
     )
     images, started = 0, 0.0

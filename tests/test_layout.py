@@ -25,6 +25,7 @@ FLOORS = (
     ("pipelines/artifacts", "pipelines/telemetry"),
     (
         "pipelines/config",
+        "pipelines/config_augmentation",
         "pipelines/config_labels",
         "pipelines/session",
         "pipelines/signals",

@@ -27,16 +27,17 @@ _CHUNK = 32  # images a decoding thread takes at a time: enough to make the hand
 class BatchLoader:
     """Loads the rows of a plan. What a row looks like depends on its sample id and key only.
 
-    image_size: (height, width) in pixels. mean, std: per RGB channel. colour_free: blocks of the plan
-    (indices of their (scenario, group)) whose colour carries no information. threads: decoding threads. clothes: blocks
-    that are views in other clothes; seed: of the run, from which they are drawn (see `clothes_view`).
+    image_size: (height, width) in pixels. mean, std: per RGB channel. augmentations: of each block of the plan, which
+    has an index for each (scenario, group). colour_free: blocks whose colour carries no information. threads: decoding
+    threads. clothes: blocks that are views in other clothes; seed: of the run, from which they are drawn (see
+    `clothes_view`).
     """
 
     store: CorpusStore
     image_size: tuple[int, int]
     mean: Sequence[float]
     std: Sequence[float]
-    augmentation: Augmentation
+    augmentations: Sequence[Augmentation]
     colour_free: frozenset[int] = frozenset()
     threads: int = 1
     clothes: frozenset[int] = frozenset()
@@ -66,11 +67,25 @@ class BatchLoader:
 
     def _pixels(self, plan: BatchPlan) -> NDArray[np.uint8]:
         """uint8 [b, h, w, 3], decoded and augmented."""
-        encoded = self.store.images(plan.sample_ids)
-        images = np.stack([decode_image(data, self.image_size) for data in encoded])
+        images = self._decoded(plan)
         viewed = np.isin(plan.block, list(self.clothes))
         if viewed.any():
             keys = view_keys(self.seed, plan.round, plan.sample_ids[viewed])
             images[viewed] = other_clothes(images[viewed], keys)
         colour_free = np.isin(plan.block, list(self.colour_free))
-        return augment(images, plan.keys, colour_free, self.augmentation)
+        for config, mine in self._by_augmentation(plan):
+            images[mine] = augment(images[mine], plan.keys[mine], colour_free[mine], config)
+        return images
+
+    def _by_augmentation(self, plan: BatchPlan) -> Iterator[tuple[Augmentation, NDArray[np.bool_]]]:
+        """Each augmentation there is among the plan's rows, and the rows it is for."""
+        blocks: dict[Augmentation, list[int]] = {}
+        for block in np.unique(plan.block).tolist():
+            blocks.setdefault(self.augmentations[block], []).append(block)
+        for config, members in blocks.items():
+            yield config, np.isin(plan.block, members)
+
+    def _decoded(self, plan: BatchPlan) -> NDArray[np.uint8]:
+        """uint8 [b, h, w, 3], in an array of its own."""
+        encoded = self.store.images(plan.sample_ids)
+        return np.stack([decode_image(data, self.image_size) for data in encoded])

@@ -72,7 +72,7 @@ def batch_loader(task: TrainTask, tables: Sequence[pa.Table], info: EncoderInfo)
         task.config.model.image_size,
         info.mean,
         info.std,
-        task.config.augmentation,
+        [task.config.augmentation.of(*block) for block in blocks],
         frozenset(number for number, block in enumerate(blocks) if block.name in colourless),
         task.threads,
         frozenset(number for number, block in enumerate(blocks) if block in derived),

@@ -33,6 +33,9 @@ def encoded(sample: int) -> bytes:
     return made.encoded(pixels)
 
 
+AUGMENTATIONS = [Augmentation(channel=0.7), Augmentation(flip=0.9, erase=0)]
+
+
 def plans(steps: int):
     rng = np.random.default_rng(0)
     groups = [
@@ -44,8 +47,7 @@ def plans(steps: int):
 
 
 def loader(store: Pictures, threads: int = 3) -> BatchLoader:
-    augmentation = Augmentation(channel=0.7)
-    return BatchLoader(store, SIZE, MEAN, STD, augmentation, frozenset({1}), threads)
+    return BatchLoader(store, SIZE, MEAN, STD, AUGMENTATIONS, frozenset({1}), threads)
 
 
 def one_by_one(plan) -> torch.Tensor:
@@ -54,7 +56,8 @@ def one_by_one(plan) -> torch.Tensor:
     for row in range(len(plan)):
         pixels = decode_image(encoded(int(plan.sample_ids[row])), SIZE)[None]
         colour_free = np.array([plan.block[row] == 1])
-        pixels = augment(pixels, plan.keys[row : row + 1], colour_free, Augmentation(channel=0.7))
+        own = AUGMENTATIONS[plan.block[row]]
+        pixels = augment(pixels, plan.keys[row : row + 1], colour_free, own)
         rows.append(to_tensor(pixels, MEAN, STD))
     return torch.cat(rows)
 

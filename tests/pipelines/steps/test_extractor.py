@@ -87,7 +87,7 @@ def test_extraction_and_training_see_one_view_of_a_round(tmp_path: Path, monkeyp
     options = {"clusters_per_group": 1, "images_per_cluster": 3, "seed": 7, "step": 0}
     plan = plan_step(labels, **options, round=ROUND)
     loaded = batch_loader(task, tables, info).load(plan)
-    assert config.augmentation == Augmentation(**PLAIN)
+    assert config.augmentation.of("uvi", 0) == Augmentation(**PLAIN)
     torch.testing.assert_close(loaded, pixels[torch.from_numpy(plan.sample_ids)], rtol=0, atol=0)
     assert not np.array_equal(expected, plain)
     other = batch_loader(task, tables, info).load(plan_step(labels, **options, round=ROUND + 1))
