@@ -15,7 +15,6 @@ from pydantic import (
     model_validator,
 )
 
-from itkm_core.corpus.transforms import Augmentation
 from itkm_core.errors import ConfigError
 from itkm_core.learning.config import (
     HeterogeneousConfig,
@@ -25,6 +24,7 @@ from itkm_core.learning.config import (
     TextUpdateConfig,
 )
 from itkm_core.storage.paths import read_bytes, refuse_secrets
+from pipelines.config_augmentation import AugmentationConfig
 from pipelines.config_labels import LabelConfig, LabelOverride, LinkConfig, Section
 from pipelines.yaml_text import parse_yaml
 
@@ -98,7 +98,7 @@ class RunConfig(Section):
     text_update: TextUpdateConfig = TextUpdateConfig()
     matching: MatchConfig = MatchConfig()
     heterogeneous: HeterogeneousConfig = HeterogeneousConfig()
-    augmentation: Augmentation = Augmentation()
+    augmentation: AugmentationConfig = AugmentationConfig()
     colour_free: tuple[str, ...] = ()  # as "uvi/1": groups whose colour means nothing
     evaluate_every_round: bool = True
     compute: ComputeConfig = ComputeConfig()
@@ -116,6 +116,7 @@ class RunConfig(Section):
         for key, names, known in (
             ("labels.scenarios", self.labels.scenarios, scenarios),
             ("colour_free", self.colour_free, groups),
+            ("augmentation.scenarios", self.augmentation.scenarios, [*scenarios, *groups]),
         ):
             unknown = sorted(set(names) - set(known) - self._shipped)
             if unknown:
@@ -201,8 +202,13 @@ class RunConfig(Section):
             if not read:
                 unread.add(name)
         found = self.model_dump(mode="json", exclude={"compute": True, "labels": unread})
-        if not self.model.freeze_patches:  # as in a run from before there was a choice
+        # As in a run from before there was a choice.
+        if not self.model.freeze_patches:
             del found["model"]["freeze_patches"]
+        if self.matching.chance is None:
+            del found["matching"]["chance"]
+        if not self.augmentation.scenarios:
+            del found["augmentation"]["scenarios"]
         if self.links == LinkConfig() or self.labels.links == "off":
             del found["links"]
         elif self.links.decisions is not None:
@@ -265,7 +271,9 @@ def make_config(
 def _names(raw: Mapping[str, Any]) -> frozenset[str]:
     """The scenarios and groups that keys and values name which are a valid configuration."""
     config = RunConfig.model_validate(raw)
-    return frozenset([*config.colour_free, *config.labels.scenarios])
+    return frozenset(
+        [*config.colour_free, *config.labels.scenarios, *config.augmentation.scenarios]
+    )
 
 
 def _read_recipe(recipe: str) -> dict[str, Any]:
@@ -295,7 +303,11 @@ def _apply(raw: dict[str, Any], override: str) -> None:
         raise ConfigError(f"override {override!r}: expected key.sub=value, such as labels.eps=0.5")
     node = raw
     *parents, last = key.split(".")
-    if parents[:2] == ["labels", "scenarios"] and len(parents) > 2:
+    if (
+        parents[1:2] == ["scenarios"]
+        and parents[0] in ("labels", "augmentation")
+        and len(parents) > 2
+    ):
         parents[2:] = [".".join(parents[2:])]  # a scenario's name may have dots in it
     for parent in parents:
         child = node.setdefault(parent, {})

@@ -81,6 +81,12 @@ class MatchConfig(BaseModel):
     quantile: float = Field(
         0.2, ge=0, le=1, description="q: matches below this quantile of affinity are not reliable"
     )
+    chance: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="reliable matches stand out so far that strangers would as often as this; null: by quantile",
+    )
     mutual_only: bool = Field(
         False, description="reliable matches must be each other's best; docs/method.md"
     )

@@ -21,6 +21,7 @@ from itkm_core.neighbors.nearest import nearest_across
 
 Numbers = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
 
 TIE_BONUS = 1e-7
 """What being first is worth in affinity, at most: about the rounding of a float32 cosine, so it decides among
@@ -50,6 +51,10 @@ class Affinities(Protocol):
         """The opposite cluster of highest affinity of each cluster of `side`, int64 [K_side]."""
         ...
 
+    def largest(self, side: int, count: int) -> Floats:
+        """The `count` highest affinities of each cluster of `side`, falling, float64 [K_side, count]."""
+        ...
+
 
 class DenseAffinities:
     """All K0 x K1 affinities, float64. The matching of every round is the best one."""
@@ -68,6 +73,11 @@ class DenseAffinities:
     def best(self, side: int) -> Numbers:
         return self._scores.argmax(axis=1 - side).astype(np.int64)
 
+    def largest(self, side: int, count: int) -> Floats:
+        scores = self._scores if side == 0 else self._scores.T
+        kept = np.partition(scores, scores.shape[1] - count, axis=1)[:, scores.shape[1] - count :]
+        return -np.sort(-kept, axis=1)
+
 
 class SparseAffinities:
     """The affinities of each cluster with its m nearest opposite clusters, both directions united: E <= m (K0 + K1).
@@ -84,6 +94,7 @@ class SparseAffinities:
         forth = nearest_across(rows_0, rows_1, min(candidates, sizes[1]), num_threads=num_threads)
         back = nearest_across(rows_1, rows_0, min(candidates, sizes[0]), num_threads=num_threads)
         self.num_clusters = sizes
+        self._nearest = forth.similarities, back.similarities
         self._best = forth.indices[:, 0].astype(np.int64), back.indices[:, 0].astype(np.int64)
         a = np.concatenate([_repeat(sizes[0], forth.indices), back.indices.ravel()])
         b = np.concatenate([forth.indices.ravel(), _repeat(sizes[1], back.indices)])
@@ -110,6 +121,9 @@ class SparseAffinities:
 
     def best(self, side: int) -> Numbers:
         return self._best[side]
+
+    def largest(self, side: int, count: int) -> Floats:
+        return self._nearest[side][:, :count].astype(np.float64)
 
 
 def progressive(affinities: Affinities) -> npt.NDArray[np.int64]:

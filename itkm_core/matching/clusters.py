@@ -21,11 +21,15 @@ from itkm_core.matching.assignment import (
     SparseAffinities,
     progressive,
 )
+from itkm_core.matching.chance import chance_of_gap
 from itkm_core.neighbors.csr import Csr, csr_of_pairs
 from itkm_core.neighbors.similarity import listed_cosines
 from itkm_core.neighbors.unit_rows import unit_rows
 
 Rows = npt.NDArray[np.float32]
+
+NULL_SIZE = 15
+"""Affinities of a cluster from which the gap of the highest is judged. [ours]"""
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,11 @@ class ClusterMatches:
 
     `pairs` int64 [n, 2] sorted by (a, b): every cluster of both sides occurs unless one side is empty; those of
     the larger side once (by the sparse method a few more often), those of the smaller side as often as needed.
-    `affinity` float32 [n]: A of each pair. `reliable` bool [n]: affinity >= `threshold`, and mutual where asked.
+    `affinity` float32 [n]: A of each pair. `reliable` bool [n]: affinity >= `threshold`, and mutual where
+    asked; or as `chance` says.
     `mutual` bool [n]: each is the other's cluster of highest affinity (ties to the lower number).
-    `num_clusters`: (K0, K1). `threshold`: the quantile of all matched affinities; NaN without a pair.
+    `num_clusters`: (K0, K1). `threshold`: the quantile of all matched affinities; NaN without a pair, and where
+    `chance` decides.
     `method`: "dense" (the whole K0 x K1), "sparse" (candidates), or "empty" (a side has no cluster).
     """
 
@@ -66,6 +72,7 @@ def match_clusters(
     image_weight: float = 0.5,
     quantile: float = 0.2,
     mutual_only: bool = False,
+    chance: float | None = None,
     dense_limit: int = 5000,
     candidates: int = 50,
     num_threads: int | None = None,
@@ -77,6 +84,8 @@ def match_clusters(
     `quantile`: q in [0, 1]: a pair is reliable if its affinity is at least the q-quantile (linear) of all matched
     affinities [ours].
     `mutual_only`: a reliable pair is also each other's best [ours]; docs/method.md has what that gains.
+    `chance`: in [0, 1]: a pair is instead reliable if it is each other's best and `pair_chance` is at most this:
+    where nobody stands out, no pair is. `quantile` is not read then. [ours]
     `dense_limit`: with more clusters than this on a side, pairs are sought among each cluster's `candidates`
     nearest opposite clusters, both directions united, and memory is O((K0 + K1) candidates); up to it, and where
     the smaller side has no more than `candidates` clusters, among all K0 x K1.
@@ -90,7 +99,7 @@ def match_clusters(
     Raises FeatureError for rows that are unusable or do not fit each other, ConfigError for a parameter out of
     range or one text without the other.
     """
-    _check_parameters(image_weight, quantile, dense_limit, candidates)
+    _check_parameters(image_weight, quantile, chance, dense_limit, candidates)
     rows_0, rows_1 = _joined(centroids_0, centroids_1, text_0, text_1, image_weight)
     sizes = len(rows_0), len(rows_1)
     if not min(sizes):
@@ -110,16 +119,36 @@ def match_clusters(
     threshold = float(np.quantile(affinity.astype(np.float64), quantile))
     best_of_0, best_of_1 = affinities.best(0), affinities.best(1)
     mutual = (best_of_0[pairs[:, 0]] == pairs[:, 1]) & (best_of_1[pairs[:, 1]] == pairs[:, 0])
-    reliable = affinity >= threshold
+    if chance is None:
+        reliable = (affinity >= threshold) & (mutual | (not mutual_only))
+    else:
+        reliable = mutual & (pair_chance(affinities, pairs) <= chance)
+        threshold = math.nan
     return ClusterMatches(
         pairs,
         affinity,
-        reliable & mutual if mutual_only else reliable,
+        reliable,
         mutual,
         sizes,
         threshold,
         "sparse" if sparse else "dense",
     )
+
+
+def pair_chance(affinities: Affinities, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """How likely strangers alone stand out as each pair's best does, float64 [n]; what is mutual best is meant.
+
+    The geometric mean of `chance_of_gap` of both clusters, over the NULL_SIZE highest affinities of each; 1 where a
+    side has fewer than three clusters, of which nobody can stand out.
+    """
+    sizes = affinities.num_clusters
+    if min(sizes) < 3:
+        return np.ones(len(pairs))
+    of_side = [
+        chance_of_gap(affinities.largest(side, min(NULL_SIZE, sizes[1 - side]))) for side in (0, 1)
+    ]
+    found: npt.NDArray[np.float64] = np.sqrt(of_side[0][pairs[:, 0]] * of_side[1][pairs[:, 1]])
+    return found
 
 
 def _joined(
@@ -185,9 +214,11 @@ def check_columns(rows_0: npt.NDArray[Any], rows_1: npt.NDArray[Any], what: str)
 
 
 def _check_parameters(
-    image_weight: float, quantile: float, dense_limit: int, candidates: int
+    image_weight: float, quantile: float, chance: float | None, dense_limit: int, candidates: int
 ) -> None:
-    for name, share in (("image_weight", image_weight), ("quantile", quantile)):
+    shares = {"image_weight": image_weight, "quantile": quantile}
+    shares |= {} if chance is None else {"chance": chance}
+    for name, share in shares.items():
         if not 0 <= share <= 1:
             raise ConfigError(f"{name} is {share!r}; expected a number from 0 to 1")
     for name, number, least in (("dense_limit", dense_limit, 0), ("candidates", candidates, 1)):

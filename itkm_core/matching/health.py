@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from itkm_core.errors import ConfigError
+from itkm_core.matching.chance import mutual_by_chance
 from itkm_core.matching.clusters import ClusterMatches
 from itkm_core.matching.instances import InstanceMatches
 
@@ -36,7 +37,8 @@ class ClusterHealth(Measures):
     larger side has more clusters than that side can be best for, so it is not counted: 1 can be reached.
     `affinity`: quantiles of all matched affinities by name ("0.1": the 10 % quantile).
     `threshold`: the affinity from which pairs are reliable. `reliable_mutual_share`: share of the reliable pairs
-    that are mutual best. `image_text_agreement`: see `match_agreement`; NaN where not measured.
+    that are mutual best. `by_chance`: see `mutual_by_chance`; NaN where a quantile decides.
+    `image_text_agreement`: see `match_agreement`; NaN where not measured.
     """
 
     num_clusters_0: int
@@ -47,6 +49,7 @@ class ClusterHealth(Measures):
     reliable_mutual_share: float
     threshold: float
     affinity: dict[str, float]
+    by_chance: float
     image_text_agreement: float
 
 
@@ -66,11 +69,13 @@ class InstanceHealth(Measures):
 def cluster_health(
     matches: ClusterMatches,
     *,
+    chance: float | None = None,
     image_only: ClusterMatches | None = None,
     text_only: ClusterMatches | None = None,
 ) -> ClusterHealth:
     """The health of one scenario's cluster matches.
 
+    `chance`: what the reliable pairs were chosen by, if not a quantile.
     `image_only`, `text_only`: matches of the same clusters by `match_clusters(..., image_weight=1)` and
     `(..., image_weight=0)`, whose agreement is reported where both are given.
     """
@@ -93,6 +98,7 @@ def cluster_health(
         ),
         threshold=matches.threshold,
         affinity=affinity,
+        by_chance=math.nan if chance is None else mutual_by_chance(matches.num_clusters, chance),
         image_text_agreement=agreement,
     )
 

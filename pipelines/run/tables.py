@@ -80,7 +80,11 @@ def _of_match(facts: Mapping[str, Any]) -> str:
     parts = ["texts updated"] if facts["text"] else []
     clusters, instances = facts.get("clusters"), facts.get("instances")
     if clusters is not None:
-        parts.append(f"{clusters['num_pairs']:,} matched, {clusters['num_reliable']:,} reliable")
+        by_chance = clusters.get("by_chance")
+        some = "" if by_chance is None else f" (strangers alone: about {by_chance:.0f})"
+        parts.append(
+            f"{clusters['num_pairs']:,} matched, {clusters['num_reliable']:,} reliable{some}"
+        )
         if clusters["mutual_share"] is not None:
             parts.append(f"{100 * clusters['mutual_share']:.0f} % mutual best")
         if clusters["image_text_agreement"] is not None:

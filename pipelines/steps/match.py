@@ -93,6 +93,7 @@ def match_scenario(task: MatchTask) -> tuple[str, dict[str, Any]]:
                 image_weight=options.image_weight,
                 quantile=options.quantile,
                 mutual_only=options.mutual_only,
+                chance=options.chance,
                 dense_limit=options.dense_limit,
                 candidates=options.candidates,
             )
@@ -173,7 +174,7 @@ def _health(
                 "image_only": match_clusters(*centroids, **limits),
                 "text_only": match_clusters(*centroids, *texts, image_weight=0.0, **limits),
             }
-        health = cluster_health(clusters, **alone)
+        health = cluster_health(clusters, chance=task.options.chance, **alone)
         facts["clusters"] = health.summary()
     of_images = [] if instances is None else [instance_health(instances, side) for side in (0, 1)]
     if of_images:

@@ -146,6 +146,11 @@ def test_frozen_patches_are_part_of_the_identity_and_their_absence_is_not() -> N
     assert load_config("tiny", ["model.freeze_patches=true"]).identity()["model"]["freeze_patches"]
 
 
+def test_so_is_the_chance_that_matches_are_chosen_by() -> None:
+    assert "chance" not in load_config("tiny").identity()["matching"]
+    assert load_config("tiny", ["matching.chance=0.3"]).identity()["matching"]["chance"] == 0.3
+
+
 BLOCKS = [("ucc", 0), ("ucc", 1), ("a.b c", 0)]
 
 

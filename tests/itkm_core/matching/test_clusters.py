@@ -88,6 +88,38 @@ def test_reliable_pairs_may_be_the_mutual_ones_alone(make):
     assert 0 < found.reliable.sum() < min(both.reliable.sum(), both.mutual.sum())
 
 
+@pytest.mark.parametrize("dense_limit", [5000, 0])
+def test_reliable_pairs_may_be_those_that_stand_out(make, twin, dense_limit):
+    """Dense and by candidates, against the twin's affinities, cluster by cluster."""
+    vectors = make.two_sides(60, 50, 24, 0.8, 1)
+    options = {"dense_limit": dense_limit, "candidates": 20}
+    found = match_clusters(*vectors, chance=0.2, **options)
+    a = twin.affinity(*vectors, None, None, 1)
+
+    def chance(values):
+        ranked = sorted(values, reverse=True)[:15]
+        others = sum(k * (ranked[k - 1] - ranked[k]) for k in range(2, 15))
+        return (1 + (ranked[0] - ranked[1]) / others) ** -13
+
+    both = match_clusters(*vectors, **options)
+    np.testing.assert_array_equal(found.pairs, both.pairs)
+    expected = [
+        bool(mutual) and math.sqrt(chance(a[i]) * chance(a[:, j])) <= 0.2
+        for (i, j), mutual in zip(found.pairs.tolist(), found.mutual, strict=True)
+    ]
+    assert found.reliable.tolist() == expected
+    assert 0 < sum(expected) < found.mutual.sum()
+    assert math.isnan(found.threshold)
+
+
+def test_of_two_clusters_nobody_stands_out(make):
+    vectors = make.two_sides(9, 2, 8, 0.1, 1)
+    assert not match_clusters(*vectors, chance=0.9).reliable.any()
+    assert match_clusters(*vectors, chance=1.0).reliable.any()
+    with pytest.raises(ConfigError, match=r"chance is 1\.5; expected a number from 0 to 1"):
+        match_clusters(*vectors, chance=1.5)
+
+
 def test_targets_are_the_reliable_partners(make, as_lists):
     found = match_clusters(*make.two_sides(9, 4, 8, 0.8, 1), quantile=0.4)
     kept = found.pairs[found.reliable].tolist()

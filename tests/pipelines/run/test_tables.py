@@ -71,6 +71,11 @@ def line(kind: Kind, facts: dict[str, Any]) -> str:
         ),
         (
             Kind.MATCH,
+            {"text": False, "clusters": {**CLUSTERS, "by_chance": 12.4}, "warning": ""},
+            ["32 reliable (strangers alone: about 12), 78 %"],
+        ),
+        (
+            Kind.MATCH,
             {"text": True, "clusters": CLUSTERS, "instances": SIDES, "warning": ""},
             [
                 "40 matched, 32 reliable",

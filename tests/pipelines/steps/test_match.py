@@ -26,6 +26,7 @@ from itkm_core.matching import (
     match_clusters,
     match_instances,
 )
+from itkm_core.matching.chance import mutual_by_chance
 from pipelines.artifacts.matches import read_clusters, read_instances
 from pipelines.artifacts.texts import Texts, read_texts
 from pipelines.steps import match
@@ -94,6 +95,20 @@ def test_matches_may_be_of_features_without_their_camera_and_mutual_alone(
     assert stored is not None
     for found, expected in zip(stored.positives(0), instances.positives(0), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_matches_may_be_those_that_stand_out(made: Made) -> None:
+    _, facts = match_scenario(made.task(options=MatchConfig(chance=0.4)))
+    sides = [cluster_means(made.features[group], made.labels[group]) for group in (0, 1)]
+    texts = [made.moved(group)[0] for group in (0, 1)]
+    expected = match_clusters(*sides, *texts, chance=0.4)
+    kept = read_clusters(made.base / "match")
+    assert kept is not None
+    np.testing.assert_array_equal(kept.reliable, expected.reliable)
+    assert np.isnan(kept.threshold)
+    sizes = len(sides[0]), len(sides[1])
+    assert facts["clusters"]["by_chance"] == mutual_by_chance(sizes, 0.4)
+    assert facts["clusters"]["threshold"] is None
 
 
 def test_clusters_may_be_compared_by_the_frozen_clip_too(made: Made) -> None:
