@@ -95,7 +95,9 @@ class Machines:
         folders = {"HOME": own / "home", "ITKM_CACHE": own / "cache", "TMPDIR": own / "tmp"}
         for folder in folders.values():
             folder.mkdir(parents=True)
-        return {"env_vars": {name: str(folder) for name, folder in folders.items()}}
+        variables = {name: str(folder) for name, folder in folders.items()}
+        # What it would print on the driver's screen is in the files that are looked into.
+        return {"env_vars": variables, "include_log_monitor": False}
 
     def add(self):
         return self.cluster.add_node(num_cpus=2, object_store_memory=MEMORY, **self._own())
