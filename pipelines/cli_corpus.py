@@ -17,7 +17,11 @@ def synth(
     out: Annotated[str, Option(help="Folder for the pictures or videos.")],
     people: Annotated[
         int | None,
-        Option(min=1, help="Training people per scenario.", show_default="60; 20 with --video"),
+        Option(
+            min=1,
+            help="Training people per scenario and group.",
+            show_default="60; 20 with --video",
+        ),
     ] = None,
     test_people: Annotated[
         int | None,

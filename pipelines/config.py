@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
     Field,
@@ -27,9 +27,6 @@ from itkm_core.storage.paths import read_bytes, refuse_secrets
 from pipelines.config_augmentation import AugmentationConfig
 from pipelines.config_labels import LabelConfig, LabelOverride, LinkConfig, Section
 from pipelines.yaml_text import parse_yaml
-
-if TYPE_CHECKING:
-    pass
 
 DEFAULT_RECIPE = "tiny"
 
