@@ -61,7 +61,7 @@ def main() -> None:
         "people": Path(given.corpus).name,
         "seed": config.seed,
         "scores": {key: round(value, 2) for key, value in found["scores"].items()},
-        "last": found["rounds"][-2] if len(found["rounds"]) > 1 else None,
+        "matches": found["matches"],
         "seconds": round(found["seconds"]),
     }
     with given.log.open("a") as log:

@@ -111,6 +111,7 @@ class Method:
         for group in self.groups.values():
             group.frozen = self.plain[group.ids]
         self.rounds: list[dict[str, Any]] = []
+        self.facts: dict[str, Any] = {}  # of the newest matches, by scenario
 
     # What experiments change.
 
@@ -171,7 +172,7 @@ class Method:
                     self.extract_and_label()
                 stage = self._round_three(config.homogeneous_rounds + number + 1, stage)
         scores = self.score("final")
-        return {"scores": scores, "rounds": self.rounds, "seconds": time.time() - started}
+        return {"scores": scores, "matches": self.facts, "seconds": time.time() - started}
 
     def kept(self, what: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         told = self.config.model_dump(mode="json", exclude=_OF_STAGE_THREE)
@@ -252,7 +253,7 @@ class Method:
     def links(self) -> Links:
         """This round's texts and matches."""
         config, blocks = self.config, list(self.groups)
-        self.facts: dict[str, Any] = {}
+        self.facts = {}
         texts = None
         if config.guides_by_text:
             texts = [torch.from_numpy(group.text) for group in self.groups.values()]

@@ -44,4 +44,4 @@ def test_an_experiment_logs_its_scores_and_the_next_begins_where_it_began(
         "Unified",
         ["uvi/0:gain=0.2"],
     )
-    assert set(first["last"]["matches"]) == {"uvi", "ucr"}
+    assert set(first["matches"]) == {"uvi", "ucr"}
