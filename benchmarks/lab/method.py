@@ -115,12 +115,6 @@ class Method:
 
     # What experiments change.
 
-    stage_one_name = "method"
-
-    def stage_one_terms(self) -> list[Any]:
-        """Terms beside L_homo in Stage I."""
-        return []
-
     def stage_three(self, memories: list[ClusterMemory], links: Links, **given: Any) -> StageOne:
         return StageThree(self.encoder, memories, links=links, **given)
 
@@ -160,7 +154,7 @@ class Method:
         first = self.kept("stage-one", self._stage_one)
         self.encoder.load_state_dict(first["encoder"])
         for group in self.groups.values():
-            group.earlier = first["earlier"][group.block.name]
+            group.earlier = first["earlier"][group.block.name].numpy()
         self.rounds += first["rounds"]
         if config.heterogeneous_rounds:
             self.extract_and_label()
@@ -180,7 +174,7 @@ class Method:
             del told["components"][part]
         if what == "stage-one":
             del told["prompts"]
-        said = json.dumps([what, self.stage_one_name, self.more, self.world.corpus.root, told])
+        said = json.dumps([what, self.more, self.world.corpus.root, told])
         place = self.keep / f"{what}-{digest_of(said.encode())[:24]}.pt"
         if not place.exists():
             found = make()
@@ -188,7 +182,7 @@ class Method:
             draft = place.with_suffix(f".{time.time_ns()}")
             torch.save(found, draft)
             draft.rename(place)
-        return torch.load(place, weights_only=False)
+        return torch.load(place, weights_only=True)
 
     def _stage_one(self) -> dict[str, Any]:
         config, training = self.config, self.config.training(heterogeneous=False)
@@ -198,14 +192,12 @@ class Method:
         for number in range(1, config.homogeneous_rounds + 1):
             self.extract_and_label()
             memories = self.memories()
-            stage = StageOne(
-                self.encoder, memories, training, total_steps=total, terms=self.stage_one_terms()
-            )
+            stage = StageOne(self.encoder, memories, training, total_steps=total)
             self._train(stage, before, training, number)
             before = stage
             self.score(f"stage I, {number}")
         state = {name: value.clone() for name, value in self.encoder.state_dict().items()}
-        earlier = {group.block.name: group.labels for group in self.groups.values()}
+        earlier = {g.block.name: torch.from_numpy(g.labels) for g in self.groups.values()}
         return {"encoder": state, "rounds": self.rounds, "earlier": earlier}
 
     def _prompts(self) -> dict[str, Any]:
@@ -218,11 +210,11 @@ class Method:
             plan = self.plan(indices, config, 0, step)
             stage.step(torch.from_numpy(self.plain[plan.sample_ids]), plan)
         texts = offline_text(learner, precision=config.precision)
-        return {g.block.name: text for g, text in zip(groups, texts, strict=True)}
+        return {g.block.name: torch.from_numpy(t) for g, t in zip(groups, texts, strict=True)}
 
-    def give_texts(self, texts: dict[str, Array]) -> None:
+    def give_texts(self, texts: dict[str, torch.Tensor]) -> None:
         for group in self.groups.values():
-            group.first_text = texts[group.block.name]
+            group.first_text = texts[group.block.name].numpy()
             group.owners = text_cluster(group.frozen, group.labels, group.first_text)
             group.instance_text = group.first_text[group.owners]
 
@@ -380,7 +372,9 @@ class Method:
         scores = self.world.retrieval(self.world.features(self.encoder, self.info))
         told = {"at": name, **scores}
         if len(next(iter(self.groups.values())).labels):
-            ari = [100 * label_quality(g.labels, g.persons).ari for g in self.groups.values()]
+            ari = [
+                100 * float(label_quality(g.labels, g.persons).ari) for g in self.groups.values()
+            ]
             told["ari"] = [round(each, 1) for each in ari]
         if facts:
             told["matches"] = facts

@@ -55,7 +55,7 @@ class World:
         return cameras_of(self.corpus, self.ids(block))
 
     def features(self, encoder: torch.nn.Module, info: object, batch: int = 256) -> Array:
-        """float32 [N, D] of all images, in bf16 where a CPU has it."""
+        """float32 [N, D] of all images, computed in bf16."""
         scenarios = np.array([info.scenarios.index(s) for s in self.index["scenario"].to_pylist()])  # type: ignore[attr-defined]
         groups = self.index["group"].to_numpy().astype(np.int64)
         encoder.eval()
