@@ -36,10 +36,9 @@ def draw(
     """
     options = {name: value for name, value in given.items() if value is not None}
     belongs = "pictures, not for --video" if video else "--video"
-    for name in (
-        {"images", "overlap"} & options.keys() if video else {"tracker_noise"} & options.keys()
-    ):
-        raise ConfigError(f"--{name.replace('_', '-')} is for {belongs}: leave one of them out")
+    for name in ("images", "overlap") if video else ("tracker_noise",):
+        if name in options:
+            raise ConfigError(f"--{name.replace('_', '-')} is for {belongs}: leave one of them out")
     people = options.pop("people", 20 if video else 60)
     tested = options.pop("test_people", people // 2 if video else 2 * people // 3)
     if video:

@@ -58,6 +58,7 @@ def test_video_says_what_comes_next(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     [
         (False, {"tracker_noise": 0.1}, "--tracker-noise is for --video: leave"),
         (True, {"images": 4}, "--images is for pictures, not for --video: leave"),
+        (True, {"overlap": 0.5}, "--overlap is for pictures, not for --video: leave"),
         (True, {"height": 40}, "height is 40: Input should be greater than or equal to 72"),
         (False, {"height": 4000}, "height is 4000: Input should be less than or equal to 1024"),
         (True, {"seed": 2**63}, "seed is 9223372036854775808: "),
